@@ -1,0 +1,16 @@
+"""The command `cg`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run `cg`; the entry point of the console script."""
+    try:
+        from cg_backends.cli.application import cg  # noqa: PLC0415 - click is an extra
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        sys.exit("cg needs its libraries: pip install 'compute-groups[cli]'")
+    cg()

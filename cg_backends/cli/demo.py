@@ -1,0 +1,116 @@
+"""`cg demo`: the API page, call by call, on the in-memory backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import attrs
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cg_backends.memory import World
+from cg_core import Address, JobId, Refused
+
+OWNER = Address("0x8e077691A9f7152F7F709479233d06FA5273c15d")
+STRANGER = Address("0x048069904c28b50Aa584B07a450CBF675272c593")
+RENDER = JobId("P+Y4IApeFQLrYS2W7MkVg7")
+ENCODE = JobId("Q+Y4IApeFQLrYS2W7MkVg8")
+UPLOAD = JobId("R+Y4IApeFQLrYS2W7MkVg9")
+
+
+@attrs.frozen
+class Step:
+    """A call of the demo.
+
+    Attributes:
+        call: how it is written; secrets as dots.
+        answer: what came back, or the refusal.
+        meaning: what that means, in words.
+        refused: whether it was refused.
+    """
+
+    call: str
+    answer: str
+    meaning: str
+    refused: bool = False
+
+
+def steps(world: World) -> Iterator[Step]:
+    """Carry out the demo's calls, one after the other, in a world."""
+    groups = world.connect(OWNER)
+    stranger = world.connect(STRANGER)
+
+    farm = groups.create("render farm", join_key="farm", join_secret="s3cret")
+    yield Step(
+        'create("render farm", join_key="farm", join_secret=•••)',
+        repr(farm),
+        "the new group's id; the secret is hashed at once and not kept",
+    )
+    groups.change_group(farm, description="Frames of the short film")
+    yield Step(
+        f'change_group({farm}, description="Frames of the short film")',
+        "None",
+        "what is not given stays",
+    )
+    credentials = 'join_key="farm", join_secret=•••'
+    for job in (RENDER, ENCODE, UPLOAD):
+        groups.add_job(farm, job, join_key="farm", join_secret="s3cret")
+        yield Step(f'add_job({farm}, "{job}", {credentials})', "None", "the job is in the group")
+    yield _refused(
+        f'add_job({farm}, "{RENDER}", join_key="farm", join_secret=•••)',
+        lambda: groups.add_job(farm, RENDER, join_key="farm", join_secret="guess"),
+        "a wrong secret lets nobody in, not even the owner",
+    )
+    yield _refused(
+        f"list_jobs({farm})", lambda: stranger.list_jobs(farm), "somebody else asks: owner only"
+    )
+    yield Step(f"list_jobs({farm})", _lines(groups.list_jobs(farm)), "in the order they joined")
+    groups.remove_job(farm, RENDER)
+    yield Step(
+        f'remove_job({farm}, "{RENDER}")', "None", "it left this group; the job itself lives on"
+    )
+    groups.cancel_job(farm, ENCODE)
+    yield Step(f'cancel_job({farm}, "{ENCODE}")', "None", "the job is over, in every group")
+    yield Step(
+        f"cancel_all_jobs({farm})",
+        _lines(groups.cancel_all_jobs(farm) or ()),
+        "the jobs that were left are over",
+    )
+    groups.delete_group(farm)
+    yield Step(f"delete_group({farm})", "None", "the group is gone")
+
+
+def run() -> None:
+    """Run the demo and print it as a table on stdout."""
+    table = Table(
+        title="Compute groups, in memory: the API from create to cancel_all_jobs, and delete",
+        caption="Next: docs/testing.md shows how to test your own program this way.",
+        title_justify="left",
+        caption_justify="left",
+        show_lines=True,
+    )
+    table.add_column("", justify="right", style="dim")
+    table.add_column("call", style="bold", ratio=4, overflow="fold")
+    table.add_column("answer", min_width=len(RENDER), overflow="fold")
+    table.add_column("what it means", ratio=3)
+    for number, step in enumerate(steps(World()), start=1):
+        table.add_row(
+            str(number),
+            Text(step.call),
+            Text(step.answer, style="red" if step.refused else "green"),
+            step.meaning,
+        )
+    Console().print(table)
+
+
+def _refused(call: str, make: Callable[[], object], meaning: str) -> Step:
+    try:
+        make()
+    except Refused as refusal:
+        return Step(call, f"{refusal.name} ({refusal.code})", meaning, refused=True)
+    raise AssertionError(f"{call} was not refused")
+
+
+def _lines(jobs: tuple[JobId, ...]) -> str:
+    return "\n".join(jobs)

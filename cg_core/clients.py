@@ -1,0 +1,191 @@
+"""The clients' methods, sync and async, over one `call(request)`.
+
+Each method is made from a request class: its parameters, its docstring and its result are the
+class's, so the two clients cannot drift apart, from each other or from the requests.
+"""
+
+from __future__ import annotations
+
+import abc
+import inspect
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_args
+
+from cg_core.errors import InvalidType
+from cg_core.requests import (
+    AddJob,
+    AddJobToGroups,
+    CancelAllJobs,
+    CancelJob,
+    ChangeGroup,
+    CreateGroup,
+    DeleteGroup,
+    GetGroup,
+    ListGroups,
+    ListJobs,
+    RemoveAllJobs,
+    RemoveJob,
+    Request,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _method(make: Callable[P, Request[T]]) -> Callable[Concatenate[Client, P], T]:
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            request = _made(make, *args, **kwargs)
+        finally:
+            del args, kwargs  # a join secret may be among them (C-13)
+        return self.call(request)
+
+    return _presented(method, make)
+
+
+def _async_method(
+    make: Callable[P, Request[T]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            request = _made(make, *args, **kwargs)
+        finally:
+            del args, kwargs  # a join secret may be among them (C-13)
+        return await self.call(request)
+
+    return _presented(method, make)
+
+
+def _made(make: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> Request[T]:
+    fault: InvalidType
+    try:
+        return make(*args, **kwargs)
+    except TypeError as error:
+        # Python's own, where the arguments do not fit the parameters: no frame lies below ours.
+        if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+            raise
+        fault = InvalidType(f"this call {str(error).partition('() ')[2]}")
+    finally:
+        del args, kwargs  # a join secret may be among them (C-13)
+    raise fault
+
+
+def _presented(method: Method, make: Any) -> Method:
+    # What help() and documentation show: the request's parameters behind self, the type of its
+    # result, its docstring.
+    of_self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    signature = inspect.signature(make)
+    (result,) = get_args(make.__orig_bases__[0])
+    method.__signature__ = signature.replace(  # type: ignore[attr-defined] # inspect reads it
+        parameters=[of_self, *signature.parameters.values()], return_annotation=result
+    )
+    method.__doc__ = make.__doc__
+    return method
+
+
+class Client(abc.ABC):
+    """Compute groups, synchronously. A backend gives `call`; all else stands on it.
+
+    A client is a context manager that closes itself.
+    """
+
+    @abc.abstractmethod
+    def call(self, request: Request[T]) -> T:
+        """Carry out a request.
+
+        Args:
+            request: one of the twelve, from `cg_core.requests`.
+
+        Returns:
+            The request's result.
+
+        Raises:
+            ComputeGroupsError: a refusal, or what went wrong on the way; see `cg_core.errors`.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of what the client holds. Closing again does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    create = _method(CreateGroup)
+    change_group = _method(ChangeGroup)
+    delete_group = _method(DeleteGroup)
+    add_job = _method(AddJob)
+    add_job_to_groups = _method(AddJobToGroups)
+    list_jobs = _method(ListJobs)
+    remove_job = _method(RemoveJob)
+    remove_all_jobs = _method(RemoveAllJobs)
+    cancel_job = _method(CancelJob)
+    cancel_all_jobs = _method(CancelAllJobs)
+    get_group = _method(GetGroup)
+    list_groups = _method(ListGroups)
+
+
+class AsyncClient(abc.ABC):
+    """Compute groups, asynchronously. A backend gives `call`; all else stands on it.
+
+    A client is an asynchronous context manager that closes itself.
+    """
+
+    @abc.abstractmethod
+    async def call(self, request: Request[T]) -> T:
+        """Carry out a request.
+
+        Args:
+            request: one of the twelve, from `cg_core.requests`.
+
+        Returns:
+            The request's result.
+
+        Raises:
+            ComputeGroupsError: a refusal, or what went wrong on the way; see `cg_core.errors`.
+        """
+
+    @abc.abstractmethod
+    async def aclose(self) -> None:
+        """Let go of what the client holds. Closing again does nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    create = _async_method(CreateGroup)
+    change_group = _async_method(ChangeGroup)
+    delete_group = _async_method(DeleteGroup)
+    add_job = _async_method(AddJob)
+    add_job_to_groups = _async_method(AddJobToGroups)
+    list_jobs = _async_method(ListJobs)
+    remove_job = _async_method(RemoveJob)
+    remove_all_jobs = _async_method(RemoveAllJobs)
+    cancel_job = _async_method(CancelJob)
+    cancel_all_jobs = _async_method(CancelAllJobs)
+    get_group = _async_method(GetGroup)
+    list_groups = _async_method(ListGroups)
+
+
+# A function made by a call does not know under which name it stands.
+for _client in (Client, AsyncClient):
+    for _name, _function in vars(_client).items():
+        if getattr(_function, "__name__", "") == "method":
+            _function.__name__ = _name
+            _function.__qualname__ = f"{_client.__name__}.{_name}"

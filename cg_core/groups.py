@@ -1,0 +1,112 @@
+"""What a group is (C-1), what of it can change (C-3), and the public group (C-6)."""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import attrs
+
+from cg_core.addresses import Address
+from cg_core.identifiers import OpaqueId
+from cg_core.join_hashes import JoinHash
+from cg_core.properties import DeployAccess, GroupProperties
+
+
+@attrs.frozen(kw_only=True)
+class Group(GroupProperties):
+    """A group as its owner sees it. The join hash is held and never shown (C-1, C-13).
+
+    Attributes:
+        id: the row id, given by the store and never reused.
+        opaque_id: the other id, 22 characters.
+        name: 1 to 255 code points.
+        description: 0 to 255 code points.
+        join_key: the "user name" of the group, unique, or None.
+        join_address: the address whose signature lets in, or None.
+        owner: who made it; None for the public group.
+        created_at: when, in UTC.
+    """
+
+    id: int
+    opaque_id: OpaqueId
+    name: str
+    description: str
+    join_key: str | None = None
+    join_address: Address | None = None
+    owner: Address | None
+    created_at: datetime
+
+
+class Keep(enum.Enum):
+    """The mark of an argument that was not given: what it would change stays as it is (C-3)."""
+
+    KEEP = "keep"
+
+    def __repr__(self) -> str:
+        return "KEEP"
+
+
+KEEP: Final = Keep.KEEP
+
+
+@attrs.frozen(kw_only=True)
+class GroupChanges:
+    """What changes in a group; KEEP stands for what does not (C-3)."""
+
+    name: str | Keep = KEEP
+    description: str | Keep = KEEP
+    join_key: str | Keep | None = KEEP
+    join_hash: JoinHash | Keep | None = KEEP
+    join_address: Address | Keep | None = KEEP
+    commission_rate: Decimal | Keep = KEEP
+    deploy_fee: Decimal | Keep = KEEP
+    add_job_fee: Decimal | Keep = KEEP
+    max_total_payment: Decimal | Keep | None = KEEP
+    max_concurrent_escrow: Decimal | Keep | None = KEEP
+    max_concurrent_jobs: int | Keep | None = KEEP
+    max_concurrent_workers: int | Keep | None = KEEP
+    max_concurrent_sandboxes: int | Keep | None = KEEP
+    max_concurrent_cpus: int | Keep | None = KEEP
+    max_concurrent_gpus: int | Keep | None = KEEP
+    deploy_access: DeployAccess | Keep = KEEP
+
+    def given(self) -> dict[str, Any]:
+        """The fields that change, with their new values."""
+        values = ((field.name, getattr(self, field.name)) for field in attrs.fields(GroupChanges))
+        return {name: value for name, value in values if value is not KEEP}
+
+
+@attrs.frozen(kw_only=True)
+class GroupRow(Group):
+    """A group as a store holds it: with its join hash, which hides itself."""
+
+    join_hash: JoinHash | None = None
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is something to show before a job is let in (C-8)."""
+        return self.join_key is not None or self.join_address is not None
+
+    def changed(self, changes: GroupChanges) -> GroupRow:
+        """The row after a change."""
+        return attrs.evolve(self, **changes.given())
+
+    def shown(self) -> Group:
+        """The group without its hash."""
+        return Group(**{field.name: getattr(self, field.name) for field in attrs.fields(Group)})
+
+
+PUBLIC_GROUP: Final = GroupRow(
+    id=1,
+    opaque_id=OpaqueId("WHhetL7mj1w1mw1XV6dxyC"),
+    name="Public Compute Group",
+    description="Open to everybody, without credentials",
+    join_key="public",
+    owner=None,
+    created_at=datetime(1970, 1, 1, tzinfo=UTC),
+    deploy_access="join",
+)
+"""The predefined group: anyone may add a job, nobody may list, change or delete it (C-6)."""

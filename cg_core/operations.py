@@ -1,0 +1,371 @@
+"""Operations: what a request is called on the wire, and the data in which it travels (wire.md).
+
+    request  --to_operation(request, session_id)--->  Operation(name, data)
+    request  <--from_operation(operation, session_id)--  Operation(name, data)
+
+Data is what JSON can say. The classes below have its shapes; cattrs turns the one into the other,
+strictly. Members that are not known are ignored, as the official peers do, but for the properties
+of a group, where a misspelt limit would be no limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.v import format_exception
+
+from cg_core.descriptors import Descriptor, checked_join_key
+from cg_core.errors import InvalidArgument, InvalidType, InvalidValue, Unsupported
+from cg_core.groups import GroupChanges
+from cg_core.identifiers import OpaqueId, checked_integer
+from cg_core.join_hashes import JoinHash, JoinHashHash
+from cg_core.properties import GroupProperties
+from cg_core.requests import (
+    AddJob,
+    AddJobToGroups,
+    CancelAllJobs,
+    CancelJob,
+    ChangeGroup,
+    CreateGroup,
+    DeleteGroup,
+    GetGroup,
+    ListGroups,
+    ListJobs,
+    RemoveAllJobs,
+    RemoveJob,
+    Request,
+)
+from cg_core.text import type_name
+
+JSONObject: TypeAlias = dict[str, Any]
+
+
+@attrs.frozen
+class Operation:
+    """A request in its wire form.
+
+    Attributes:
+        name: the operation, as `listJobs`.
+        data: its data; it may hold a join hash, so it is left out of the repr.
+    """
+
+    name: str
+    data: JSONObject = attrs.field(repr=False)
+
+
+def to_operation(request: Request[Any], session_id: str) -> Operation:
+    """The wire form of a request.
+
+    Args:
+        request: one of the twelve, as a caller made it.
+        session_id: the id of the session that will carry it (`dcpsid`); it salts join hashes, so
+            a request is encoded anew for each session (C-13).
+    """
+    name, shape = _OPERATIONS[type(request)]
+    return Operation(name, _json.unstructure(shape.of(request, session_id)))
+
+
+def from_operation(operation: Operation, session_id: str) -> Request[Any]:
+    """The request that came over a session.
+
+    Args:
+        operation: as received; its data is anybody's guess.
+        session_id: the id of the session that carried it.
+
+    Raises:
+        Unsupported: there is no such operation.
+        InvalidType, InvalidValue: its data is not as it must be.
+    """
+    known = _REQUESTS.get(operation.name)
+    if known is None:
+        raise Unsupported(f"there is no operation {operation.name!a:.80}")
+    request_class, shape = known
+    fault: InvalidArgument
+    try:
+        data = _json.structure(operation.data, shape)
+        request: Request[Any] = data.request(request_class, session_id)
+    except InvalidArgument as error:
+        fault = error
+    except cattrs.BaseValidationError as error:
+        faults = cattrs.transform_error(error, operation.name, _told)
+        fault = InvalidValue("; ".join(faults))
+    else:
+        return request
+    # Out here, so that neither context nor traceback leads to the data, which may hold a hash.
+    raise fault.with_traceback(None)
+
+
+@attrs.frozen(kw_only=True)
+class _Descriptor:
+    """`{joinKey, id, joinHash, joinHashHash, joinAddress}`, each where it is needed."""
+
+    join_key: str | None = None
+    id: int | str | None = None
+    join_hash: str | None = attrs.field(default=None, repr=False)
+    join_hash_hash: str | None = attrs.field(default=None, repr=False)
+    join_address: str | None = None
+
+    @classmethod
+    def of(cls, descriptor: Descriptor, session_id: str) -> _Descriptor:
+        proof = descriptor.proof
+        if isinstance(proof, JoinHash):
+            proof = proof.salted(session_id)
+        return cls(
+            join_key=descriptor.join_key,
+            id=descriptor.id,
+            join_hash_hash=None if proof is None else proof.reveal(),
+        )
+
+    def descriptor(self, session_id: str) -> Descriptor:
+        id = self.id
+        if isinstance(id, str):
+            id = OpaqueId(id)
+        elif id is not None:
+            checked_integer("id", id, least=1)
+        key = None if self.join_key is None else checked_join_key(self.join_key)
+        # "" is how official descriptors say that there is none.
+        proof = JoinHashHash(session_id, self.join_hash_hash) if self.join_hash_hash else None
+        return Descriptor.received(id, key, proof)
+
+
+@attrs.frozen
+class _Nothing:
+    """The shape `{}`."""
+
+    @classmethod
+    def of(cls, request: Request[Any], session_id: str) -> _Nothing:
+        return cls()
+
+    def request(self, request_class: Callable[[], Request[Any]], session_id: str) -> Request[Any]:
+        return request_class()
+
+
+@attrs.frozen
+class _OfGroup:
+    """The shape `{descriptor}`."""
+
+    descriptor: _Descriptor
+
+    @classmethod
+    def of(cls, request: Any, session_id: str) -> _OfGroup:
+        return cls(_Descriptor.of(request.group, session_id))
+
+    def request(self, request_class: Callable[..., Request[Any]], session_id: str) -> Request[Any]:
+        return request_class(self.descriptor.descriptor(session_id))
+
+
+@attrs.frozen
+class _OfJob:
+    """The shape `{job, descriptor}`."""
+
+    job: str
+    descriptor: _Descriptor
+
+    @classmethod
+    def of(cls, request: Any, session_id: str) -> _OfJob:
+        return cls(str(request.job), _Descriptor.of(request.group, session_id))
+
+    def request(self, request_class: Callable[..., Request[Any]], session_id: str) -> Request[Any]:
+        return request_class(self.descriptor.descriptor(session_id), self.job)
+
+
+@attrs.frozen
+class _OfJobInGroups:
+    """The shape `{job, cgArray}`."""
+
+    job: str
+    cg_array: tuple[_Descriptor, ...]
+
+    @classmethod
+    def of(cls, request: AddJob | AddJobToGroups, session_id: str) -> _OfJobInGroups:
+        groups = request.groups if isinstance(request, AddJobToGroups) else (request.group,)
+        return cls(str(request.job), tuple(_Descriptor.of(group, session_id) for group in groups))
+
+    def request(self, request_class: object, session_id: str) -> AddJobToGroups:
+        return AddJobToGroups(
+            self.job, tuple(group.descriptor(session_id) for group in self.cg_array)
+        )
+
+
+@attrs.frozen
+class _OfNewGroup:
+    """The shape `{joinDescriptor, name, description, otherProperties}`."""
+
+    join_descriptor: _Descriptor = _Descriptor()
+    name: str | None = None
+    description: str | None = None
+    other_properties: JSONObject = attrs.field(factory=dict)
+
+    @classmethod
+    def of(cls, request: CreateGroup, session_id: str) -> _OfNewGroup:
+        defaults = GroupProperties()
+        other = {
+            field.name: getattr(request.properties, field.name)
+            for field in attrs.fields(GroupProperties)
+            # A create without deploy_access makes a "join" group, so it is always said (C-4).
+            if field.name == "deploy_access"
+            or getattr(request.properties, field.name) != getattr(defaults, field.name)
+        }
+        return cls(
+            _Descriptor(
+                join_key=request.join_key,
+                id=request.opaque_id,
+                join_hash=None if request.join_hash is None else request.join_hash.reveal(),
+                join_address=request.join_address,
+            ),
+            request.name,
+            request.description,
+            _properties_to_wire(other),
+        )
+
+    def request(self, request_class: object, session_id: str) -> CreateGroup:
+        given = self.join_descriptor
+        if isinstance(given.id, int):
+            raise InvalidType("joinDescriptor.id must be a str: the store gives the row id")
+        name = self.name or given.join_key or given.id
+        if name is None:
+            raise InvalidValue("createGroup needs a name, a join key or an id")
+        return CreateGroup(
+            name,
+            description=self.description,
+            join_key=given.join_key,
+            join_hash=given.join_hash or None,
+            join_address=given.join_address,
+            opaque_id=given.id,
+            **{"deploy_access": "join", **_properties_from_wire(self.other_properties)},
+        )
+
+
+@attrs.frozen
+class _OfChanges:
+    """The shape `{descriptor, newDescriptor}`."""
+
+    descriptor: _Descriptor
+    new_descriptor: JSONObject = attrs.field(repr=False)
+
+    @classmethod
+    def of(cls, request: ChangeGroup, session_id: str) -> _OfChanges:
+        return cls(
+            _Descriptor.of(request.group, session_id),
+            _properties_to_wire(request.changes.given()),
+        )
+
+    def request(self, request_class: object, session_id: str) -> ChangeGroup:
+        return ChangeGroup.received(
+            self.descriptor.descriptor(session_id), **_properties_from_wire(self.new_descriptor)
+        )
+
+
+_OPERATIONS: Mapping[type[Request[Any]], tuple[str, Any]] = MappingProxyType(
+    {
+        CreateGroup: ("createGroup", _OfNewGroup),
+        ChangeGroup: ("changeGroup", _OfChanges),
+        DeleteGroup: ("deleteGroup", _OfGroup),
+        # There is one operation for both; adding to one group is adding to a list of one.
+        AddJob: ("addJobToGroups", _OfJobInGroups),
+        AddJobToGroups: ("addJobToGroups", _OfJobInGroups),
+        ListJobs: ("listJobs", _OfGroup),
+        RemoveJob: ("removeJob", _OfJob),
+        RemoveAllJobs: ("removeAllJobs", _OfGroup),
+        CancelJob: ("cancelJob", _OfJob),
+        CancelAllJobs: ("cancelAllJobs", _OfGroup),
+        GetGroup: ("getGroup", _OfGroup),
+        ListGroups: ("listGroups", _Nothing),
+    }
+)
+_REQUESTS: Mapping[str, tuple[Any, Any]] = MappingProxyType(
+    {name: (request_class, shape) for request_class, (name, shape) in _OPERATIONS.items()}
+)
+
+
+def _camel_case(field: str) -> str:
+    first, *others = field.split("_")
+    return first + "".join(_CAPITALS.get(word, word.capitalize()) for word in others)
+
+
+_CAPITALS = {"cpus": "CPUs", "gpus": "GPUs"}
+_FIELD_OF_WIRE_NAME = {_camel_case(field.name): field.name for field in attrs.fields(GroupChanges)}
+_AMOUNTS = frozenset(
+    field.name for field in attrs.fields(GroupProperties) if "Decimal" in str(field.type)
+)
+
+
+def _properties_to_wire(properties: Mapping[str, Any]) -> JSONObject:
+    return {_camel_case(field): _to_wire(value) for field, value in properties.items()}
+
+
+def _to_wire(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return value.reveal() if isinstance(value, JoinHash) else value
+
+
+def _properties_from_wire(properties: JSONObject) -> Any:
+    fields = {_FIELD_OF_WIRE_NAME.get(name, name): value for name, value in properties.items()}
+    return {
+        field: _amount_from_wire(field, value) if field in _AMOUNTS else value
+        for field, value in fields.items()
+    }
+
+
+def _amount_from_wire(field: str, value: Any) -> Any:
+    # A float's shortest digits are the text that JavaScript printed for it.
+    text = repr(value) if isinstance(value, float) else value
+    if not isinstance(text, str):
+        return value
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise InvalidValue(f"{field} (a str) is not a decimal number") from None
+
+
+_json = cattrs.Converter(detailed_validation=True)
+
+
+def _structure_shape(shape: type[Any]) -> Callable[[Any, Any], Any]:
+    structure = make_dict_structure_fn(shape, _json, **_renamed(shape))
+
+    def structure_object(value: Any, _: Any) -> Any:
+        return structure(_strict(value, dict), shape)
+
+    return structure_object
+
+
+def _unstructure_shape(shape: type[Any]) -> Callable[[Any], JSONObject]:
+    return make_dict_unstructure_fn(shape, _json, _cattrs_omit_if_default=True, **_renamed(shape))
+
+
+def _renamed(shape: type[Any]) -> dict[str, Any]:
+    fields = attrs.fields(shape)
+    return {field.name: override(rename=_camel_case(field.name)) for field in fields}
+
+
+def _strict(value: Any, *types: type) -> Any:
+    # cattrs would turn one type into another without a word.
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        expected = " or ".join(_JSON_NAMES[expected] for expected in types)
+        raise InvalidType(f"expected {expected}, not {type_name(value)}")
+    return value
+
+
+def _told(error: BaseException, kind: type | None) -> str:
+    return error.message if isinstance(error, InvalidArgument) else format_exception(error, kind)
+
+
+_JSON_NAMES = {str: "a string", int: "an integer", dict: "an object", list: "an array"}
+
+_json.register_structure_hook_factory(attrs.has, _structure_shape)
+_json.register_unstructure_hook_factory(attrs.has, _unstructure_shape)
+_json.register_structure_hook(str, lambda value, _: _strict(value, str))
+_json.register_structure_hook(
+    int | str | None, lambda value, _: value if value is None else _strict(value, int, str)
+)
+_json.register_structure_hook_func(
+    lambda kind: kind == JSONObject, lambda value, _: _strict(value, dict)
+)

@@ -1,0 +1,233 @@
+"""What each request does: (request, caller, rows, now) -> rows to write, and reply (C-19).
+
+Pure functions. Who may is asked of `ownership`; a refusal is raised, and then nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+import attrs
+
+from cg_core.descriptors import Descriptor, named
+from cg_core.errors import DuplicateJoinKey, InvalidType, InvalidValue, LimitReached, Refused
+from cg_core.groups import KEEP, Group, GroupRow
+from cg_core.identifiers import GroupId, GroupName, JobId
+from cg_core.ownership import (
+    Caller,
+    group_to_join,
+    job_not_found,
+    job_to_end,
+    owned_group,
+    require_addable,
+)
+from cg_core.properties import GroupProperties
+from cg_core.requests import (
+    AddJob,
+    AddJobToGroups,
+    CancelAllJobs,
+    CancelJob,
+    ChangeGroup,
+    CreateGroup,
+    DeleteGroup,
+    GetGroup,
+    ListGroups,
+    ListJobs,
+    RemoveAllJobs,
+    RemoveJob,
+    Request,
+)
+from cg_core.results import AddJobResult
+from cg_core.rows import Decision, JobRow, MembershipRow, Rows
+from cg_core.text import LONGEST_TEXT, type_name
+
+T = TypeVar("T")
+
+
+def decide(request: Request[T], caller: Caller, rows: Rows, now: datetime) -> Decision[T]:
+    """What a request comes to.
+
+    Args:
+        request: one of the twelve.
+        caller: who sent it.
+        rows: the store's rows as they stand.
+        now: the time, in UTC.
+
+    Raises:
+        Refused: the rules say no, and nothing is to be written (C-16).
+        InvalidArgument: the request cannot be carried out on the group that it names.
+    """
+    rule = _RULES.get(type(request))
+    if rule is None:
+        raise InvalidType(f"{type_name(request)} is not one of the twelve requests")
+    decision: Decision[T] = rule(request, caller, rows, now)
+    return decision
+
+
+def _create_group(
+    request: CreateGroup, caller: Caller, rows: Rows, now: datetime
+) -> Decision[GroupId]:
+    for name in (request.join_key, request.opaque_id):
+        if name is not None:
+            _require_free(rows, name)
+    properties = attrs.fields(GroupProperties)
+    group = GroupRow(
+        id=rows.unused_group_id(),
+        opaque_id=request.opaque_id or rows.unused_opaque_id(),
+        name=request.name,
+        description=(
+            f"{request.name}, created on {now:%Y-%m-%d}"[:LONGEST_TEXT]
+            if request.description is None
+            else request.description
+        ),
+        join_key=request.join_key,
+        join_hash=request.join_hash,
+        join_address=request.join_address,
+        owner=caller.address,
+        created_at=now,
+        **{field.name: getattr(request.properties, field.name) for field in properties},
+    )
+    return Decision(group.id, save=(group,))
+
+
+def _change_group(
+    request: ChangeGroup, caller: Caller, rows: Rows, now: datetime
+) -> Decision[None]:
+    group = owned_group(rows, request.group, caller)
+    key, held = request.changes.join_key, request.changes.join_hash
+    # Over a session one may come without the other (C-3).
+    if key is not KEEP and held is KEEP and group.join_hash is not None:
+        raise InvalidValue(
+            "joinKey without joinHash: the group has a hash, and its join key is the salt of it; "
+            "send both"
+        )
+    changed = group.changed(request.changes)
+    if changed.join_hash is not None and changed.join_key is None:
+        raise InvalidValue("joinHash without joinKey: the group has no join key; send both")
+    if changed.join_key is not None and changed.join_key != group.join_key:
+        _require_free(rows, changed.join_key)
+    return Decision(None, save=(changed,))
+
+
+def _delete_group(
+    request: DeleteGroup, caller: Caller, rows: Rows, now: datetime
+) -> Decision[None]:
+    return Decision(None, erase=(owned_group(rows, request.group, caller),))
+
+
+def _add_job(request: AddJob, caller: Caller, rows: Rows, now: datetime) -> Decision[None]:
+    added = _add_to_each((request.group,), request.job, caller, rows)
+    refusal = added.reply[0].refusal
+    if refusal is not None:
+        raise refusal
+    return Decision(None, save=added.save)
+
+
+def _add_job_to_groups(
+    request: AddJobToGroups, caller: Caller, rows: Rows, now: datetime
+) -> Decision[tuple[AddJobResult, ...]]:
+    return _add_to_each(request.groups, request.job, caller, rows)
+
+
+def _add_to_each(
+    descriptors: tuple[Descriptor, ...], job_id: JobId, caller: Caller, rows: Rows
+) -> Decision[tuple[AddJobResult, ...]]:
+    job = rows.job(job_id)
+    save: dict[JobRow | MembershipRow, None] = {}
+    results = []
+    for descriptor in descriptors:
+        try:
+            group = group_to_join(rows, descriptor, caller)
+            require_addable(job, caller)
+            membership = MembershipRow(group.id, job_id)
+            if membership not in save and not rows.is_member(membership):
+                _require_room(rows, group, descriptor)
+                if job is None:
+                    job = JobRow(job_id, caller.address)
+                    save[job] = None
+                save[membership] = None
+            results.append(AddJobResult(descriptor.name))
+        except Refused as refusal:
+            results.append(AddJobResult(descriptor.name, refusal))
+    return Decision(tuple(results), save=tuple(save))
+
+
+def _list_jobs(
+    request: ListJobs, caller: Caller, rows: Rows, now: datetime
+) -> Decision[tuple[JobId, ...]]:
+    group = owned_group(rows, request.group, caller)
+    return Decision(tuple([job.id for job in rows.current_jobs(group.id)]))
+
+
+def _remove_job(request: RemoveJob, caller: Caller, rows: Rows, now: datetime) -> Decision[None]:
+    group, job = job_to_end(rows, request.group, request.job, caller)
+    if job.cancelled:
+        raise job_not_found(request.group, request.job)
+    return Decision(None, erase=(MembershipRow(group.id, job.id),))
+
+
+def _remove_all_jobs(
+    request: RemoveAllJobs, caller: Caller, rows: Rows, now: datetime
+) -> Decision[tuple[JobId, ...]]:
+    group = owned_group(rows, request.group, caller)
+    jobs = tuple(job.id for job in rows.current_jobs(group.id))
+    return Decision(jobs, erase=tuple(MembershipRow(group.id, job) for job in jobs))
+
+
+def _cancel_job(request: CancelJob, caller: Caller, rows: Rows, now: datetime) -> Decision[None]:
+    _, job = job_to_end(rows, request.group, request.job, caller)
+    return Decision(None, save=() if job.cancelled else (_cancelled(job),))
+
+
+def _cancel_all_jobs(
+    request: CancelAllJobs, caller: Caller, rows: Rows, now: datetime
+) -> Decision[tuple[JobId, ...]]:
+    group = owned_group(rows, request.group, caller)
+    jobs = rows.current_jobs(group.id)
+    return Decision(tuple(job.id for job in jobs), save=tuple(_cancelled(job) for job in jobs))
+
+
+def _get_group(request: GetGroup, caller: Caller, rows: Rows, now: datetime) -> Decision[Group]:
+    return Decision(owned_group(rows, request.group, caller).shown())
+
+
+def _list_groups(
+    request: ListGroups, caller: Caller, rows: Rows, now: datetime
+) -> Decision[tuple[Group, ...]]:
+    return Decision(tuple(group.shown() for group in rows.groups_owned_by(caller.address)))
+
+
+_RULES: Mapping[type, Callable[[Any, Caller, Rows, datetime], Decision[Any]]] = MappingProxyType(
+    {
+        CreateGroup: _create_group,
+        ChangeGroup: _change_group,
+        DeleteGroup: _delete_group,
+        AddJob: _add_job,
+        AddJobToGroups: _add_job_to_groups,
+        ListJobs: _list_jobs,
+        RemoveJob: _remove_job,
+        RemoveAllJobs: _remove_all_jobs,
+        CancelJob: _cancel_job,
+        CancelAllJobs: _cancel_all_jobs,
+        GetGroup: _get_group,
+        ListGroups: _list_groups,
+    }
+)
+
+
+def _require_free(rows: Rows, name: GroupName) -> None:
+    if rows.group(name) is not None:
+        raise DuplicateJoinKey(f"there is a {named(name)} already; choose another")
+
+
+def _require_room(rows: Rows, group: GroupRow, descriptor: Descriptor) -> None:
+    most = group.max_concurrent_jobs
+    if most is not None and rows.count_current_jobs(group.id) >= most:
+        raise LimitReached(f"{descriptor} has {most} jobs, which is its max_concurrent_jobs")
+
+
+def _cancelled(job: JobRow) -> JobRow:
+    return attrs.evolve(job, cancelled=True)
