@@ -23,7 +23,6 @@ from itertools import count
 from typing import Final, TypeAlias, TypeVar
 
 import attrs
-from anyio.lowlevel import checkpoint
 
 from cg_core import (
     PUBLIC_GROUP,
@@ -37,6 +36,7 @@ from cg_core import (
     GroupName,
     GroupRow,
     Identity,
+    InvalidArgument,
     InvalidType,
     InvalidValue,
     JobId,
@@ -47,6 +47,7 @@ from cg_core import (
     Row,
     decide,
 )
+from cg_core.identifiers import checked_integer
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class World:
     It may be used from several threads; each request is carried out alone.
 
     Args:
-        clock: gives the time, in UTC.
+        clock: gives the time, with its zone.
         group_ids: gives row ids for new groups; those that are not above the last are passed over.
         opaque_ids: gives opaque ids for new groups; those in use are passed over.
         public_group: whether there is a public group (C-6).
@@ -89,7 +90,7 @@ class World:
         *,
         clock: Callable[[], datetime] | None = None,
         group_ids: Iterator[int] | None = None,
-        opaque_ids: Iterator[OpaqueId] | None = None,
+        opaque_ids: Iterator[OpaqueId | str] | None = None,
         public_group: bool = True,
     ) -> None:
         self._clock = clock or _utc_now
@@ -158,19 +159,25 @@ class AsyncMemoryClient(AsyncClient):
     """A client of a `World`, under asyncio and under trio."""
 
     def __init__(self, world: World, caller: Caller) -> None:
+        # Here, so that who is synchronous need not wait for it. Under asyncio and trio alike it
+        # lets others run, and is where a call can be cancelled.
+        from anyio.lowlevel import checkpoint  # noqa: PLC0415
+
         self.world = world
         self._caller = caller
         self._closed = False
+        self._checkpoint = checkpoint
 
     async def call(self, request: Request[T]) -> T:
         """Carry out a request, unless the call is cancelled first; see `AsyncClient.call`."""
-        await checkpoint()
+        await self._checkpoint()
         _require_open(self._closed)
         return self.world.execute(request, self._caller)
 
     async def aclose(self) -> None:
         """Refuse further calls; the world stays."""
         self._closed = True
+        await self._checkpoint()
 
 
 def connect(
@@ -197,7 +204,7 @@ def connect(
         transport: likewise.
         insecure: likewise.
     """
-    return _world(url, world).connect(identity, join_identity=join_identity)
+    return MemoryClient(_world(url, world), _caller(identity, join_identity))
 
 
 def connect_async(
@@ -212,7 +219,7 @@ def connect_async(
     insecure: object = None,  # noqa: ARG001
 ) -> AsyncMemoryClient:
     """An async client, for asyncio and trio; the parameters are those of `connect`."""
-    return _world(url, world).connect_async(identity, join_identity=join_identity)
+    return AsyncMemoryClient(_world(url, world), _caller(identity, join_identity))
 
 
 def forget_worlds() -> None:
@@ -226,24 +233,29 @@ _worlds: dict[str, World] = {}
 def _world(url: str | None, world: World | None) -> World:
     if world is not None:
         return world
-    return World() if url is None else _worlds.setdefault(url, World())
+    if url is None:
+        return World()
+    if not isinstance(url, str):
+        raise InvalidType(f"url must be a str, not {type(url).__name__}")
+    return _worlds.setdefault(url.rstrip("/"), World())
 
 
 def _caller(identity: AnyIdentity | None, join_identity: AnyIdentity | None) -> Caller:
-    address = DEFAULT_CALLER if identity is None else _address("identity", identity)
-    if join_identity is None:
-        return Caller(address)
-    return Caller(address, frozenset({_address("join_identity", join_identity)}))
+    fault: InvalidArgument
+    try:
+        address = DEFAULT_CALLER if identity is None else _address("identity", identity)
+        if join_identity is None:
+            return Caller(address)
+        return Caller(address, frozenset({_address("join_identity", join_identity)}))
+    except InvalidArgument as error:
+        fault = error
+    finally:
+        del identity, join_identity  # somebody may take a private key for an address (C-13)
+    raise fault.with_traceback(None)
 
 
 def _address(field: str, identity: AnyIdentity) -> Address:
-    if isinstance(identity, Identity):
-        return identity.address
-    if not isinstance(identity, str):
-        raise InvalidType(
-            f"{field} must be an Identity or an address, not {type(identity).__name__}"
-        )
-    return Address(identity)
+    return identity.address if isinstance(identity, Identity) else Address(identity, field)
 
 
 def _require_open(closed: bool) -> None:  # noqa: FBT001
@@ -255,16 +267,16 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _random_opaque_ids() -> Iterator[OpaqueId]:
+def _random_opaque_ids() -> Iterator[str]:
     alphabet = string.ascii_letters + string.digits
     while True:
-        yield OpaqueId("".join(secrets.choice(alphabet) for _ in range(22)))
+        yield "".join(secrets.choice(alphabet) for _ in range(22))
 
 
 class _Tables:
     """The tables, each a dict; what the rules read (`cg_core.Rows`) and what is written."""
 
-    def __init__(self, group_ids: Iterator[int], opaque_ids: Iterator[OpaqueId]) -> None:
+    def __init__(self, group_ids: Iterator[int], opaque_ids: Iterator[OpaqueId | str]) -> None:
         self._group_ids = group_ids
         self._opaque_ids = opaque_ids
         self._last_group_id = PUBLIC_GROUP.id
@@ -305,12 +317,12 @@ class _Tables:
 
     def unused_group_id(self) -> int:
         for id in self._group_ids:
-            if id > self._last_group_id:
+            if checked_integer("group_ids", id, least=1) > self._last_group_id:
                 return id
         raise InvalidValue("the source of group ids is used up; give the world a longer one")
 
     def unused_opaque_id(self) -> OpaqueId:
-        for id in self._opaque_ids:
+        for id in map(OpaqueId, self._opaque_ids):
             if id not in self._id_of_opaque_id:
                 return id
         raise InvalidValue("the source of opaque ids is used up; give the world a longer one")

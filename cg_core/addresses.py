@@ -19,6 +19,7 @@ class Address(str):
     Args:
         text: 40 hex digits, with or without `0x`. Digits of one case are taken as they are; in
             mixed case the checksum must be right.
+        field: what messages call it.
 
     Raises:
         InvalidType: it is not a str.
@@ -27,29 +28,36 @@ class Address(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> Self:  # noqa: D102 - the class docstring tells
+    def __new__(cls, text: str, field: str = "address") -> Self:  # noqa: D102 - the class tells
         if isinstance(text, cls):
             return text
         if not isinstance(text, str):
-            raise InvalidType(f"an address must be a str, not {type_name(text)}")
+            raise InvalidType(f"{field} must be a str, not {type_name(text)}")
+        text = str.__str__(text)
         match = _DIGITS.fullmatch(text)
         if match is None:
             raise InvalidValue(
-                f"this str of {len(text)} characters is not an Ethereum address: "
+                f"{field} (a str of {len(text)} characters) is not an Ethereum address: "
                 "give 0x and 40 hex digits"
             )
         digits = match.group(1)
         checksummed = _with_checksum(digits.lower())
         if digits not in (checksummed, digits.lower(), digits.upper()):
             raise InvalidValue(
-                "the address is mistyped: the case of its letters is a checksum (EIP-55), and "
-                "it is wrong; compare it with its source, letter by letter"
+                f"{field} (a str) is mistyped: the case of its letters is a checksum (EIP-55), "
+                "and it is wrong; compare it with its source, letter by letter"
             )
         return str.__new__(cls, "0x" + checksummed)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The address that 20 bytes are."""
+        """The address that 20 bytes are.
+
+        Raises:
+            InvalidType, InvalidValue: it is not 20 bytes.
+        """
+        if not isinstance(data, bytes):
+            raise InvalidType(f"an address is made from bytes, not {type_name(data)}")
         return cls(data.hex())
 
 

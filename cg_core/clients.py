@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_args
 
-from cg_core.errors import InvalidType
+from cg_core.errors import InvalidArgument, InvalidType
 from cg_core.requests import (
     AddJob,
     AddJobToGroups,
@@ -35,9 +35,22 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def _method(make: Callable[P, Request[T]]) -> Callable[Concatenate[Client, P], T]:
-    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    method: Callable[Concatenate[Client, P], T] = _calling(make)
+    return method
+
+
+def _async_method(
+    make: Callable[P, Request[T]],
+) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]] = _calling(make)
+    return method
+
+
+def _calling(make: Callable[..., Request[Any]]) -> Any:
+    # The method for both: what call() gives is a result or the awaitable of one.
+    def method(self: Client | AsyncClient, /, *args: Any, **kwargs: Any) -> Any:
         try:
-            request = _made(make, *args, **kwargs)
+            request = _made(make, args, kwargs)
         finally:
             del args, kwargs  # a join secret may be among them (C-13)
         return self.call(request)
@@ -45,31 +58,37 @@ def _method(make: Callable[P, Request[T]]) -> Callable[Concatenate[Client, P], T
     return _presented(method, make)
 
 
-def _async_method(
-    make: Callable[P, Request[T]],
-) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            request = _made(make, *args, **kwargs)
-        finally:
-            del args, kwargs  # a join secret may be among them (C-13)
-        return await self.call(request)
-
-    return _presented(method, make)
-
-
-def _made(make: Callable[P, Request[T]], *args: P.args, **kwargs: P.kwargs) -> Request[T]:
-    fault: InvalidType
+def _made(
+    make: Callable[..., Request[Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Request[Any]:
+    fault: InvalidArgument
     try:
         return make(*args, **kwargs)
+    except InvalidArgument as error:
+        fault = error
     except TypeError as error:
         # Python's own, where the arguments do not fit the parameters: no frame lies below ours.
         if error.__traceback__ is None or error.__traceback__.tb_next is not None:
             raise
-        fault = InvalidType(f"this call {str(error).partition('() ')[2]}")
+        what = str(error).partition("() ")[2]
+        if what.startswith("takes"):
+            what = "has too many positional arguments"  # Python counts one that we do not see
+        fault = InvalidType(f"this call {what}; it takes {_parameters(make)}")
     finally:
         del args, kwargs  # a join secret may be among them (C-13)
-    raise fault
+    try:
+        # Without the frames below, which saw the arguments; they would say nothing of the mistake.
+        raise fault.with_traceback(None)
+    finally:
+        del fault  # an error that its own traceback leads to would be garbage for a while
+
+
+def _parameters(make: Callable[..., Request[Any]]) -> str:
+    parameters = inspect.signature(make).parameters.values()
+    by_name = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
+    by_position = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    named = f"{', by name ' if by_position else ''}{', '.join(by_name)}" if by_name else ""
+    return f"{', '.join(by_position)}{named}" or "nothing"
 
 
 def _presented(method: Method, make: Any) -> Method:

@@ -13,6 +13,9 @@ from cg_core.identifiers import GroupName, JobId, OpaqueId, checked_integer
 from cg_core.join_hashes import JoinHash, JoinHashHash, JoinSecret, join_hash
 from cg_core.text import checked_text, type_name
 
+GroupArgument: TypeAlias = "GroupName | Descriptor"
+"""How a call names a group; beside a name, a `Descriptor` holds credentials."""
+
 Proof: TypeAlias = JoinHash | JoinHashHash
 """What shows that the caller knows the secret: the hash itself, or its hash for one session."""
 
@@ -56,7 +59,11 @@ class Descriptor:
                     "group's id beside its join key"
                 )
             if _is_public(id, key):
-                key, proof = (None if id is not None else key), None
+                if key not in (None, PUBLIC_GROUP.join_key):
+                    raise InvalidValue(
+                        "group is the public group and join_key is another's; name one of the two"
+                    )
+                proof = None
             else:
                 proof = shown_join_hash(key, join_secret, join_hash)
         finally:
@@ -89,7 +96,7 @@ class Descriptor:
         return named(self.name)
 
 
-def descriptor(group: GroupName | Descriptor) -> Descriptor:
+def descriptor(group: GroupArgument) -> Descriptor:
     """The descriptor of a group that is named in any way.
 
     Raises:
@@ -134,7 +141,7 @@ def shown_join_hash(
         if join_secret is None and join_hash_given is None:
             return None
         if join_secret is not None and join_hash_given is not None:
-            raise InvalidValue("join_secret and join_hash are two ways to say one thing; give one")
+            raise both_secret_and_hash()
         if join_key is None:
             given = "join_secret" if join_hash_given is None else "join_hash"
             raise InvalidValue(f"{given} needs join_key beside it: the key is the salt of the hash")
@@ -146,6 +153,11 @@ def shown_join_hash(
         return JoinHash(join_hash_given)
     finally:
         del join_secret, join_hash_given
+
+
+def both_secret_and_hash() -> InvalidValue:
+    """The error for a join secret and a join hash in one call."""
+    return InvalidValue("join_secret and join_hash are two ways to say one thing; give one")
 
 
 def _id_and_key(group: object) -> tuple[int | OpaqueId | None, str | None]:

@@ -149,12 +149,12 @@ class OutcomeUnknown(ComputeGroupsError):
     default_code = "EOUTCOME"
 
 
-# The classes that a peer's answer may turn into. Where several share a code, the most general
-# one stands for the code alone.
+# The classes that a peer's answer may turn into. Where several share a code, the first of them
+# stands for the code alone.
 _ANSWERS: tuple[type[ComputeGroupsError], ...] = (
-    InvalidArgument,
-    InvalidType,
     InvalidValue,
+    InvalidType,
+    InvalidArgument,
     Refused,
     NotOwner,
     BadCredentials,

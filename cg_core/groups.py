@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, Final
 
 import attrs
@@ -12,7 +11,7 @@ import attrs
 from cg_core.addresses import Address
 from cg_core.identifiers import OpaqueId
 from cg_core.join_hashes import JoinHash
-from cg_core.properties import DeployAccess, GroupProperties
+from cg_core.properties import GroupProperties
 
 
 @attrs.frozen(kw_only=True)
@@ -54,29 +53,25 @@ KEEP: Final = Keep.KEEP
 
 @attrs.frozen(kw_only=True)
 class GroupChanges:
-    """What changes in a group; KEEP stands for what does not (C-3)."""
+    """What changes in a group; KEEP stands for what does not (C-3).
+
+    Attributes:
+        name, description, join_key, join_hash, join_address: as in `GroupRow`.
+        properties: the properties of DCP 5 that change, by name, with their new values.
+    """
 
     name: str | Keep = KEEP
     description: str | Keep = KEEP
     join_key: str | Keep | None = KEEP
     join_hash: JoinHash | Keep | None = KEEP
     join_address: Address | Keep | None = KEEP
-    commission_rate: Decimal | Keep = KEEP
-    deploy_fee: Decimal | Keep = KEEP
-    add_job_fee: Decimal | Keep = KEEP
-    max_total_payment: Decimal | Keep | None = KEEP
-    max_concurrent_escrow: Decimal | Keep | None = KEEP
-    max_concurrent_jobs: int | Keep | None = KEEP
-    max_concurrent_workers: int | Keep | None = KEEP
-    max_concurrent_sandboxes: int | Keep | None = KEEP
-    max_concurrent_cpus: int | Keep | None = KEEP
-    max_concurrent_gpus: int | Keep | None = KEEP
-    deploy_access: DeployAccess | Keep = KEEP
+    properties: tuple[tuple[str, object], ...] = ()
 
     def given(self) -> dict[str, Any]:
-        """The fields that change, with their new values."""
-        values = ((field.name, getattr(self, field.name)) for field in attrs.fields(GroupChanges))
-        return {name: value for name, value in values if value is not KEEP}
+        """The fields of `GroupRow` that change, with their new values."""
+        fields = ("name", "description", "join_key", "join_hash", "join_address")
+        own = ((field, getattr(self, field)) for field in fields)
+        return {field: value for field, value in own if value is not KEEP} | dict(self.properties)
 
 
 @attrs.frozen(kw_only=True)
@@ -102,8 +97,8 @@ class GroupRow(Group):
 PUBLIC_GROUP: Final = GroupRow(
     id=1,
     opaque_id=OpaqueId("WHhetL7mj1w1mw1XV6dxyC"),
-    name="Public Compute Group",
-    description="Open to everybody, without credentials",
+    name="Public Compute Group (open access)",
+    description="Anyone may add a job, without credentials",
     join_key="public",
     owner=None,
     created_at=datetime(1970, 1, 1, tzinfo=UTC),

@@ -5,6 +5,8 @@ from __future__ import annotations
 # By name: eth-hash's automatic choice takes the slower pycryptodome as soon as it is installed.
 from eth_hash.backends.pysha3 import keccak256
 
+from cg_core.errors import InvalidType
+
 __all__ = ["eh1", "keccak256", "personal_message_digest"]
 
 
@@ -22,7 +24,12 @@ def eh1(text: str) -> str:
 
     A lone surrogate is hashed as U+FFFD, as the official client does; texts that people give
     are checked before they come here.
+
+    Raises:
+        InvalidType: it is not a str.
     """
+    if not isinstance(text, str):
+        raise InvalidType(f"text must be a str, not {type(text).__name__}")
     return "eh1-" + personal_message_digest(_utf8(text)).hex()
 
 

@@ -22,6 +22,10 @@ class OpaqueId(str):
 
     A plain str names a group by its join key; this class tells the two apart.
 
+    Args:
+        text: the 22 characters.
+        field: what messages call it.
+
     Raises:
         InvalidType: it is not a str, or it is an id of another kind.
         InvalidValue: it is not 22 such characters.
@@ -29,14 +33,15 @@ class OpaqueId(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> Self:  # noqa: D102 - the class docstring tells
+    def __new__(cls, text: str, field: str = "opaque_id") -> Self:  # noqa: D102 - the class tells
         if isinstance(text, cls):
             return text
         if not isinstance(text, str) or isinstance(text, (Address, JobId)):
-            raise InvalidType(f"an opaque id must be a str, not {type_name(text)}")
+            raise InvalidType(f"{field} must be a str or an OpaqueId, not {type_name(text)}")
+        text = str.__str__(text)
         if _OPAQUE_ID.fullmatch(text) is None:
             raise InvalidValue(
-                f"this str of {len(text)} characters is not an opaque id: "
+                f"{field} (a str of {len(text)} characters) is not an opaque id: "
                 "give 22 characters A-Z, a-z, 0-9"
             )
         return str.__new__(cls, text)
@@ -53,15 +58,16 @@ class JobId(str):
 
     __slots__ = ()
 
-    def __new__(cls, text: str) -> Self:  # noqa: D102 - the class docstring tells
+    def __new__(cls, text: str) -> Self:  # noqa: D102 - the class tells
         if isinstance(text, cls):
             return text
         if not isinstance(text, str) or isinstance(text, OpaqueId):
             raise InvalidType(f"job must be a str or a JobId, not {type_name(text)}")
+        text = str.__str__(text)
         if _JOB_ID.fullmatch(text) is not None:
             return str.__new__(cls, text)
         if len(text) in (40, 42):
-            return str.__new__(cls, Address(text))
+            return str.__new__(cls, Address(text, "job"))
         raise InvalidValue(
             f"job (a str of {len(text)} characters) is not a job id: give 22 characters of the "
             "base64 alphabet, or an Ethereum address"

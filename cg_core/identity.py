@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import final
+from typing import Self, final
 
 from cg_core.addresses import Address
 from cg_core.errors import InvalidArgument, InvalidType, InvalidValue
@@ -31,14 +31,18 @@ class Identity(Hidden):
     """
 
     __slots__ = ("_scalar", "address")
+    _scalar: PrivateScalar
+    address: Address
 
-    def __init__(self, private_key: str | bytes) -> None:
+    def __new__(cls, private_key: str | bytes) -> Self:  # noqa: D102 - the class tells
         found = _scalar_or_fault(private_key)
         del private_key
         if isinstance(found, InvalidArgument):
             raise found
-        self._scalar = found
-        self.address = Address.from_bytes(keccak256(public_key(found))[-20:])
+        made = super().__new__(cls)
+        made._scalar = found
+        made.address = Address.from_bytes(keccak256(public_key(found))[-20:])
+        return made
 
     def __repr__(self) -> str:
         return f"<Identity {self.address}, key hidden>"

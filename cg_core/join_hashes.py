@@ -36,7 +36,7 @@ class JoinSecret(Hidden):
         if fault is not None:
             del text
             raise fault
-        self._text = text
+        self._text = str.__str__(text)
 
     def reveal(self) -> str:
         """The text of the secret."""
@@ -145,7 +145,9 @@ def join_hash(salt: str, secret: str | JoinSecret) -> JoinHash:
     if fault is not None:
         del secret
         raise fault
-    return JoinHash._of_digest(personal_message_digest(f"{salt} {secret}".encode()))
+    # Joined, because a str's subclass may format itself as something else.
+    message = " ".join((salt, secret)).encode()  # noqa: FLY002 - see above
+    return JoinHash._of_digest(personal_message_digest(message))
 
 
 def _hash_fault(field: str, text: object) -> InvalidType | InvalidValue | None:

@@ -11,7 +11,7 @@ of a group, where a misspelt limit would be no limit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -22,10 +22,9 @@ from cattrs.v import format_exception
 
 from cg_core.descriptors import Descriptor, checked_join_key
 from cg_core.errors import InvalidArgument, InvalidType, InvalidValue, Unsupported
-from cg_core.groups import GroupChanges
 from cg_core.identifiers import OpaqueId, checked_integer
 from cg_core.join_hashes import JoinHash, JoinHashHash
-from cg_core.properties import GroupProperties
+from cg_core.properties import AMOUNTS, GroupProperties, amount_from_text
 from cg_core.requests import (
     AddJob,
     AddJobToGroups,
@@ -66,8 +65,14 @@ def to_operation(request: Request[Any], session_id: str) -> Operation:
         request: one of the twelve, as a caller made it.
         session_id: the id of the session that will carry it (`dcpsid`); it salts join hashes, so
             a request is encoded anew for each session (C-13).
+
+    Raises:
+        InvalidType: it is no request.
     """
-    name, shape = _OPERATIONS[type(request)]
+    known = _OPERATIONS.get(type(request))
+    if known is None:
+        raise InvalidType(f"{type_name(request)} is not one of the twelve requests")
+    name, shape = known
     return Operation(name, _json.unstructure(shape.of(request, session_id)))
 
 
@@ -82,9 +87,11 @@ def from_operation(operation: Operation, session_id: str) -> Request[Any]:
         Unsupported: there is no such operation.
         InvalidType, InvalidValue: its data is not as it must be.
     """
+    if not isinstance(operation.name, str):
+        raise InvalidType(f"operation must be a string, not {type_name(operation.name)}")
     known = _REQUESTS.get(operation.name)
     if known is None:
-        raise Unsupported(f"there is no operation {operation.name!a:.80}")
+        raise Unsupported(f"there is no operation {operation.name!a:.40}")
     request_class, shape = known
     fault: InvalidArgument
     try:
@@ -94,11 +101,17 @@ def from_operation(operation: Operation, session_id: str) -> Request[Any]:
         fault = error
     except cattrs.BaseValidationError as error:
         faults = cattrs.transform_error(error, operation.name, _told)
-        fault = InvalidValue("; ".join(faults))
+        fault = InvalidValue("; ".join(faults[:_FAULTS_TOLD]))
     else:
         return request
-    # Out here, so that neither context nor traceback leads to the data, which may hold a hash.
-    raise fault.with_traceback(None)
+    try:
+        # Without the frames below and out of their context: they saw the data.
+        raise fault.with_traceback(None)
+    finally:
+        del fault  # an error that its own traceback leads to would be garbage for a while
+
+
+_FAULTS_TOLD = 3  # of data that may be wrong a million times over
 
 
 @attrs.frozen(kw_only=True)
@@ -200,7 +213,7 @@ class _OfNewGroup:
     join_descriptor: _Descriptor = _Descriptor()
     name: str | None = None
     description: str | None = None
-    other_properties: JSONObject = attrs.field(factory=dict)
+    other_properties: JSONObject = attrs.field(factory=dict, repr=False)
 
     @classmethod
     def of(cls, request: CreateGroup, session_id: str) -> _OfNewGroup:
@@ -228,7 +241,9 @@ class _OfNewGroup:
         given = self.join_descriptor
         if isinstance(given.id, int):
             raise InvalidType("joinDescriptor.id must be a str: the store gives the row id")
-        name = self.name or given.join_key or given.id
+        name = self.name
+        if name is None:
+            name = given.join_key or given.id
         if name is None:
             raise InvalidValue("createGroup needs a name, a join key or an id")
         return CreateGroup(
@@ -238,7 +253,7 @@ class _OfNewGroup:
             join_hash=given.join_hash or None,
             join_address=given.join_address,
             opaque_id=given.id,
-            **{"deploy_access": "join", **_properties_from_wire(self.other_properties)},
+            **{"deploy_access": "join", **_from_wire(self.other_properties, _PROPERTIES)},
         )
 
 
@@ -258,7 +273,7 @@ class _OfChanges:
 
     def request(self, request_class: object, session_id: str) -> ChangeGroup:
         return ChangeGroup.received(
-            self.descriptor.descriptor(session_id), **_properties_from_wire(self.new_descriptor)
+            self.descriptor.descriptor(session_id), **_from_wire(self.new_descriptor, _CHANGEABLE)
         )
 
 
@@ -280,7 +295,11 @@ _OPERATIONS: Mapping[type[Request[Any]], tuple[str, Any]] = MappingProxyType(
     }
 )
 _REQUESTS: Mapping[str, tuple[Any, Any]] = MappingProxyType(
-    {name: (request_class, shape) for request_class, (name, shape) in _OPERATIONS.items()}
+    {
+        name: (request_class, shape)
+        for request_class, (name, shape) in _OPERATIONS.items()
+        if request_class is not AddJob
+    }
 )
 
 
@@ -290,10 +309,11 @@ def _camel_case(field: str) -> str:
 
 
 _CAPITALS = {"cpus": "CPUs", "gpus": "GPUs"}
-_FIELD_OF_WIRE_NAME = {_camel_case(field.name): field.name for field in attrs.fields(GroupChanges)}
-_AMOUNTS = frozenset(
-    field.name for field in attrs.fields(GroupProperties) if "Decimal" in str(field.type)
-)
+_PROPERTIES = {_camel_case(field.name): field.name for field in attrs.fields(GroupProperties)}
+_CHANGEABLE = _PROPERTIES | {
+    _camel_case(field): field
+    for field in ("name", "description", "join_key", "join_hash", "join_address")
+}
 
 
 def _properties_to_wire(properties: Mapping[str, Any]) -> JSONObject:
@@ -306,23 +326,20 @@ def _to_wire(value: Any) -> Any:
     return value.reveal() if isinstance(value, JoinHash) else value
 
 
-def _properties_from_wire(properties: JSONObject) -> Any:
-    fields = {_FIELD_OF_WIRE_NAME.get(name, name): value for name, value in properties.items()}
-    return {
-        field: _amount_from_wire(field, value) if field in _AMOUNTS else value
-        for field, value in fields.items()
-    }
+def _from_wire(properties: JSONObject, fields: Mapping[str, str]) -> Any:
+    arguments = {}
+    for name, value in properties.items():
+        field = fields.get(name)
+        if field is None:
+            raise InvalidType(f"{name!a:.40} is none of {', '.join(fields)}")
+        arguments[field] = _amount(field, value) if field in AMOUNTS else value
+    return arguments
 
 
-def _amount_from_wire(field: str, value: Any) -> Any:
+def _amount(field: str, value: Any) -> Any:
     # A float's shortest digits are the text that JavaScript printed for it.
     text = repr(value) if isinstance(value, float) else value
-    if not isinstance(text, str):
-        return value
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise InvalidValue(f"{field} (a str) is not a decimal number") from None
+    return amount_from_text(field, text) if isinstance(text, str) else value
 
 
 _json = cattrs.Converter(detailed_validation=True)
@@ -348,7 +365,7 @@ def _renamed(shape: type[Any]) -> dict[str, Any]:
 
 def _strict(value: Any, *types: type) -> Any:
     # cattrs would turn one type into another without a word.
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+    if not isinstance(value, types) or isinstance(value, bool):
         expected = " or ".join(_JSON_NAMES[expected] for expected in types)
         raise InvalidType(f"expected {expected}, not {type_name(value)}")
     return value
@@ -368,4 +385,8 @@ _json.register_structure_hook(
 )
 _json.register_structure_hook_func(
     lambda kind: kind == JSONObject, lambda value, _: _strict(value, dict)
+)
+_json.register_structure_hook_func(
+    lambda kind: kind == tuple[_Descriptor, ...],
+    lambda value, _: tuple(_json.structure(each, _Descriptor) for each in _strict(value, list)),
 )

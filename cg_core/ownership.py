@@ -11,6 +11,8 @@ What follows (already in, limit) refuses nobody for who they are: see the rules.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from cg_core.addresses import Address
@@ -19,6 +21,10 @@ from cg_core.errors import BadCredentials, GroupNotFound, JobCancelled, JobNotFo
 from cg_core.groups import PUBLIC_GROUP, GroupRow
 from cg_core.identifiers import JobId
 from cg_core.rows import JobRow, MembershipRow, Rows
+
+
+def _addresses(addresses: Iterable[Address]) -> frozenset[Address]:
+    return frozenset(map(Address, addresses))
 
 
 @attrs.frozen
@@ -32,8 +38,8 @@ class Caller:
             signature of each (C-9). They let in and own nothing.
     """
 
-    address: Address
-    join_addresses: frozenset[Address] = frozenset()
+    address: Address = attrs.field(converter=Address)
+    join_addresses: frozenset[Address] = attrs.field(default=frozenset(), converter=_addresses)
 
     def joins_as(self, address: Address) -> bool:
         """Whether the caller may join groups that this address lets into."""
@@ -46,9 +52,7 @@ def owned_group(rows: Rows, descriptor: Descriptor, caller: Caller) -> GroupRow:
     Raises:
         GroupNotFound, NotOwner: in this order.
     """
-    group = _existing_group(rows, descriptor)
-    if descriptor.join_key not in (None, group.join_key):
-        raise _no_group(descriptor)
+    group = _named_group(rows, descriptor)
     if group.owner != caller.address:
         raise NotOwner(f"only the owner of {descriptor} may do this")
     return group
@@ -61,12 +65,12 @@ def group_to_join(rows: Rows, descriptor: Descriptor, caller: Caller) -> GroupRo
         GroupNotFound, NotOwner, BadCredentials: in this order.
     """
     group = _existing_group(rows, descriptor)
-    if group.id == PUBLIC_GROUP.id:
+    if group.id == PUBLIC_GROUP.id and _key_is_right(group, descriptor):
         return group
     owner_only = group.deploy_access == "owner" or not group.has_credentials
     if owner_only and group.owner != caller.address:
         raise NotOwner(f"only the owner of {descriptor} may add jobs to it")
-    if group.has_credentials and not _credentials_are_right(group, descriptor, caller):
+    if not _credentials_are_right(group, descriptor, caller):
         raise BadCredentials(
             f"the credentials for {descriptor} are missing or wrong; give its join_key and, where "
             "it has one, its join_secret"
@@ -96,9 +100,7 @@ def job_to_end(
     Raises:
         GroupNotFound, NotOwner, JobNotFound: in this order.
     """
-    group = _existing_group(rows, descriptor)
-    if descriptor.join_key not in (None, group.join_key):
-        raise _no_group(descriptor)
+    group = _named_group(rows, descriptor)
     job = rows.job(job_id)
     owner_of_job = None if job is None else job.owner
     if caller.address not in (group.owner, owner_of_job):
@@ -111,6 +113,14 @@ def job_to_end(
 def job_not_found(descriptor: Descriptor, job_id: JobId) -> JobNotFound:
     """The refusal for a job that is not in a group."""
     return JobNotFound(f"job {job_id} is not in {descriptor}; list_jobs says which are")
+
+
+def _named_group(rows: Rows, descriptor: Descriptor) -> GroupRow:
+    # An id and a key, where both are given, name one group.
+    group = _existing_group(rows, descriptor)
+    if not _key_is_right(group, descriptor):
+        raise _no_group(descriptor)
+    return group
 
 
 def _existing_group(rows: Rows, descriptor: Descriptor) -> GroupRow:
@@ -127,9 +137,15 @@ def _no_group(descriptor: Descriptor) -> GroupNotFound:
     )
 
 
+def _key_is_right(group: GroupRow, descriptor: Descriptor) -> bool:
+    return descriptor.join_key in (None, group.join_key)
+
+
 def _credentials_are_right(group: GroupRow, descriptor: Descriptor, caller: Caller) -> bool:
-    if descriptor.join_key not in (None, group.join_key):
+    if not _key_is_right(group, descriptor):
         return False
+    if not group.has_credentials:
+        return True
     if group.join_address is not None and caller.joins_as(group.join_address):
         return True
     if descriptor.join_key is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
@@ -141,19 +142,44 @@ _CHECKS: Mapping[str, Callable[[str, Any], object]] = MappingProxyType(
 )
 
 
-def checked_properties(given: PropertyArguments) -> Mapping[str, Any]:
+AMOUNTS = frozenset(
+    field for field, check in _CHECKS.items() if check in (_rate, _amount, _amount_limit)
+)
+"""The properties that are amounts: JSON strings on the wire."""
+
+_AMOUNT_TEXT = re.compile("-?[0-9]{1,64}(?:[.][0-9]{1,64})?(?:[eE][+-]?[0-9]{1,3})?")
+
+
+def amount_from_text(field: str, text: str) -> Decimal:
+    """The amount that a text says exactly: a number as JSON writes it (C-4).
+
+    Raises:
+        InvalidValue: it says none, or at such a length that reading it would be work.
+    """
+    if _AMOUNT_TEXT.fullmatch(text) is None:
+        raise InvalidValue(f"{field} (a str) is not a decimal number, as '0.1'")
+    return Decimal(text)
+
+
+def checked_properties(given: PropertyArguments) -> dict[str, Any]:
     """The properties that were given, each checked and in its one exact form.
 
     Raises:
         InvalidType: a name that is no property, or a value of the wrong type.
         InvalidValue: a value out of range.
     """
-    checked: dict[str, Any] = {}
-    for field, value in given.items():
-        check = _CHECKS.get(field)
-        if check is None:
-            near = get_close_matches(field, _CHECKS, n=1)
-            mend = f"did you mean {near[0]}?" if near else f"they are {', '.join(_CHECKS)}"
-            raise InvalidType(f"{field} is not a property of a group; {mend}")
-        checked[field] = check(field, value)
-    return checked
+    for field in given:
+        if field not in _CHECKS:
+            del given  # a misspelt join_secret may be in it (C-13)
+            raise _unknown(field)
+    return {field: _CHECKS[field](field, value) for field, value in given.items()}
+
+
+def _unknown(field: str) -> InvalidType:
+    near = get_close_matches(field, [*_CHECKS, *_OTHER_ARGUMENTS], n=1)
+    mend = f"did you mean {near[0]}?" if near else f"they are {', '.join(_CHECKS)}"
+    return InvalidType(f"{field!a:.40} is not a property of a group; {mend}")
+
+
+# What else create and change take by name, for suggestions.
+_OTHER_ARGUMENTS = ("name", "description", "join_key", "join_secret", "join_hash", "join_address")

@@ -6,16 +6,23 @@ the clients are made from these classes, with their parameters and docstrings.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Generic, Self, TypeVar, Unpack
 
 import attrs
 
 from cg_core.addresses import Address
-from cg_core.descriptors import Descriptor, checked_join_key, descriptor, shown_join_hash
+from cg_core.descriptors import (
+    Descriptor,
+    GroupArgument,
+    both_secret_and_hash,
+    checked_join_key,
+    descriptor,
+    shown_join_hash,
+)
 from cg_core.errors import InvalidType, InvalidValue
 from cg_core.groups import KEEP, Group, GroupChanges, Keep
-from cg_core.identifiers import GroupId, GroupName, JobId, OpaqueId
+from cg_core.identifiers import GroupId, JobId, OpaqueId
 from cg_core.join_hashes import JoinHash, JoinSecret
 from cg_core.properties import GroupProperties, PropertyArguments, checked_properties
 from cg_core.results import AddJobResult
@@ -28,6 +35,19 @@ class Request(Generic[T]):
     """A request whose result is a T."""
 
     __slots__ = ()
+
+
+@attrs.frozen
+class _GroupRequest(Request[T]):
+    # A request that only names a group.
+    group: Descriptor = attrs.field(converter=descriptor)
+
+
+@attrs.frozen
+class _JobRequest(Request[T]):
+    # A request that names a group and a job in it.
+    group: Descriptor = attrs.field(converter=descriptor)
+    job: JobId = attrs.field(converter=JobId)
 
 
 @attrs.frozen(init=False)
@@ -76,16 +96,17 @@ class CreateGroup(Request[GroupId]):
         try:
             key = None if join_key is None else checked_join_key(join_key)
             held = shown_join_hash(key, join_secret, join_hash)
+            checked = checked_properties(properties)
         finally:
-            del join_secret, join_hash
+            del join_secret, join_hash, properties  # a misspelt secret may be in these
         self.__attrs_init__(
             checked_text("name", name),
             None if description is None else _description(description),
             key,
             held,
-            None if join_address is None else Address(join_address),
+            None if join_address is None else Address(join_address, "join_address"),
             None if opaque_id is None else OpaqueId(opaque_id),
-            GroupProperties(**checked_properties(properties)),
+            GroupProperties(**checked),
         )
 
 
@@ -98,7 +119,7 @@ class ChangeGroup(Request[None]):
     in by the key alone. None also takes a `max_...` limit or the join address away.
 
     Args:
-        group: row id (int), OpaqueId or join key (str).
+        group: row id (int), OpaqueId or join key (str), or a `Descriptor`.
         name: 1 to 255 code points.
         description: 0 to 255 code points.
         join_key: the new join key, unique, or None.
@@ -118,7 +139,7 @@ class ChangeGroup(Request[None]):
 
     def __init__(
         self,
-        group: GroupName,
+        group: GroupArgument,
         *,
         name: str | Keep = KEEP,
         description: str | Keep = KEEP,
@@ -130,9 +151,10 @@ class ChangeGroup(Request[None]):
     ) -> None:
         try:
             key, held = _new_credentials(join_key, join_secret, join_hash)
+            checked = checked_properties(properties)
         finally:
-            del join_secret, join_hash
-        changes = _checked_changes(name, description, key, held, join_address, properties)
+            del join_secret, join_hash, properties  # a misspelt secret may be in these
+        changes = _checked_changes(name, description, key, held, join_address, checked)
         self.__attrs_init__(descriptor(group), changes)
 
     @classmethod
@@ -153,26 +175,29 @@ class ChangeGroup(Request[None]):
             InvalidType, InvalidValue: an argument cannot be, or nothing is to change.
         """
         key = join_key if join_key is None or join_key is KEEP else checked_join_key(join_key)
-        held = JoinHash(join_hash) if isinstance(join_hash, str) else join_hash
+        if join_hash is None or join_hash is KEEP or isinstance(join_hash, JoinHash):
+            held = join_hash
+        else:
+            held = JoinHash(join_hash)
+        checked = checked_properties(properties)
         made = cls.__new__(cls)
-        changes = _checked_changes(name, description, key, held, join_address, properties)
+        changes = _checked_changes(name, description, key, held, join_address, checked)
         made.__attrs_init__(group, changes)
         return made
 
 
-@attrs.frozen
-class DeleteGroup(Request[None]):
+class DeleteGroup(_GroupRequest[None]):
     """Delete a group (C-5). Owner only. Its jobs leave it; they are not cancelled.
 
     Args:
-        group: row id (int), OpaqueId or join key (str).
+        group: row id (int), OpaqueId or join key (str), or a `Descriptor`.
 
     Raises:
         GroupNotFound, NotOwner: there is no such group, or it is another's.
         InvalidType, InvalidValue: an argument cannot be; nothing was sent.
     """
 
-    group: Descriptor = attrs.field(converter=descriptor)
+    __slots__ = ()
 
 
 @attrs.frozen(init=False)
@@ -183,9 +208,9 @@ class AddJob(Request[None]):
     the caller must own the group besides; a group without credentials takes its owner's jobs only.
 
     Args:
-        group: row id (int), OpaqueId or join key (str).
+        group: row id (int), OpaqueId or join key (str), or a `Descriptor`.
         job: the job's id, 22 characters of the base64 alphabet, or an Ethereum address.
-        join_key: the group's join key, unless `group` is it.
+        join_key: the group's join key, where `group` is an id.
         join_secret: the group's join secret, hashed at once and not kept.
         join_hash: the join hash, in place of the secret.
 
@@ -201,7 +226,7 @@ class AddJob(Request[None]):
 
     def __init__(
         self,
-        group: GroupName | Descriptor,
+        group: GroupArgument,
         job: JobId | str,
         *,
         join_key: str | None = None,
@@ -222,10 +247,10 @@ class AddJob(Request[None]):
         self.__attrs_init__(group, JobId(job))
 
 
-def _descriptors(groups: Iterable[GroupName | Descriptor]) -> tuple[Descriptor, ...]:
-    if isinstance(groups, str) or not isinstance(groups, Iterable):
+def _descriptors(groups: Sequence[GroupArgument]) -> tuple[Descriptor, ...]:
+    if not isinstance(groups, Sequence) or isinstance(groups, (str, bytes, bytearray)):
         raise InvalidType(
-            f"groups must be a list of descriptors or group names, not {type_name(groups)}"
+            f"groups must be a list or tuple of descriptors or group names, not {type_name(groups)}"
         )
     found = tuple(descriptor(group) for group in groups)
     if not found:
@@ -253,12 +278,11 @@ class AddJobToGroups(Request[tuple[AddJobResult, ...]]):
     groups: tuple[Descriptor, ...] = attrs.field(converter=_descriptors)
 
 
-@attrs.frozen
-class ListJobs(Request[tuple[JobId, ...]]):
+class ListJobs(_GroupRequest[tuple[JobId, ...]]):
     """List the jobs that are in a group now (C-11, C-12). Owner only.
 
     Args:
-        group: row id (int), OpaqueId or join key (str).
+        group: row id (int), OpaqueId or join key (str), or a `Descriptor`.
 
     Returns:
         The ids of the jobs, in the order in which they joined.
@@ -268,18 +292,17 @@ class ListJobs(Request[tuple[JobId, ...]]):
         InvalidType, InvalidValue: an argument cannot be; nothing was sent.
     """
 
-    group: Descriptor = attrs.field(converter=descriptor)
+    __slots__ = ()
 
 
-@attrs.frozen
-class RemoveJob(Request[None]):
+class RemoveJob(_JobRequest[None]):
     """Take a job out of a group (C-11, C-12). The group's owner, or the job's owner.
 
     This ends the membership and nothing else: the job lives on, in other groups too, and may be
     added again. To end the job itself, cancel it.
 
     Args:
-        group: row id (int), OpaqueId or join key (str).
+        group: row id (int), OpaqueId or join key (str), or a `Descriptor`.
         job: the job's id.
 
     Raises:
@@ -288,16 +311,14 @@ class RemoveJob(Request[None]):
         InvalidType, InvalidValue: an argument cannot be; nothing was sent.
     """
 
-    group: Descriptor = attrs.field(converter=descriptor)
-    job: JobId = attrs.field(converter=JobId)
+    __slots__ = ()
 
 
-@attrs.frozen
-class RemoveAllJobs(Request[tuple[JobId, ...] | None]):
+class RemoveAllJobs(_GroupRequest[tuple[JobId, ...] | None]):
     """Take all jobs out of a group (C-11, C-12). Owner only. None of them is cancelled.
 
     Args:
-        group: row id (int), OpaqueId or join key (str).
+        group: row id (int), OpaqueId or join key (str), or a `Descriptor`.
 
     Returns:
         The jobs that were removed, or None where a foreign service does not say.
@@ -307,18 +328,17 @@ class RemoveAllJobs(Request[tuple[JobId, ...] | None]):
         InvalidType, InvalidValue: an argument cannot be; nothing was sent.
     """
 
-    group: Descriptor = attrs.field(converter=descriptor)
+    __slots__ = ()
 
 
-@attrs.frozen
-class CancelJob(Request[None]):
+class CancelJob(_JobRequest[None]):
     """Cancel a job of a group, for good (C-11, C-12). The group's owner, or the job's owner.
 
     This ends the job: it leaves every group and can never be added again. To take it out of one
     group only, remove it. Cancelling a job again is no error.
 
     Args:
-        group: row id (int), OpaqueId or join key (str).
+        group: row id (int), OpaqueId or join key (str), or a `Descriptor`.
         job: the job's id.
 
     Raises:
@@ -327,19 +347,17 @@ class CancelJob(Request[None]):
         InvalidType, InvalidValue: an argument cannot be; nothing was sent.
     """
 
-    group: Descriptor = attrs.field(converter=descriptor)
-    job: JobId = attrs.field(converter=JobId)
+    __slots__ = ()
 
 
-@attrs.frozen
-class CancelAllJobs(Request[tuple[JobId, ...] | None]):
+class CancelAllJobs(_GroupRequest[tuple[JobId, ...] | None]):
     """Cancel every job of a group, for good (C-11, C-12). Owner only. All of them, or none.
 
     This ends the jobs: they leave every group and can never be added again. To take them out of
     this group only, remove them.
 
     Args:
-        group: row id (int), OpaqueId or join key (str).
+        group: row id (int), OpaqueId or join key (str), or a `Descriptor`.
 
     Returns:
         The jobs that were cancelled, or None where a foreign service does not say.
@@ -349,15 +367,14 @@ class CancelAllJobs(Request[tuple[JobId, ...] | None]):
         InvalidType, InvalidValue: an argument cannot be; nothing was sent.
     """
 
-    group: Descriptor = attrs.field(converter=descriptor)
+    __slots__ = ()
 
 
-@attrs.frozen
-class GetGroup(Request[Group]):
+class GetGroup(_GroupRequest[Group]):
     """Look at one of the caller's own groups. Our stores and our service only.
 
     Args:
-        group: row id (int), OpaqueId or join key (str).
+        group: row id (int), OpaqueId or join key (str), or a `Descriptor`.
 
     Returns:
         The group, without its join hash.
@@ -368,7 +385,7 @@ class GetGroup(Request[Group]):
         InvalidType, InvalidValue: an argument cannot be; nothing was sent.
     """
 
-    group: Descriptor = attrs.field(converter=descriptor)
+    __slots__ = ()
 
 
 @attrs.frozen
@@ -393,17 +410,17 @@ def _checked_changes(
     join_key: str | Keep | None,
     join_hash: JoinHash | Keep | None,
     join_address: Address | str | Keep | None,
-    properties: PropertyArguments,
+    properties: Mapping[str, object],
 ) -> GroupChanges:
     if join_address is not KEEP and join_address is not None:
-        join_address = Address(join_address)
+        join_address = Address(join_address, "join_address")
     changes = GroupChanges(
         name=KEEP if name is KEEP else checked_text("name", name),
         description=KEEP if description is KEEP else _description(description),
         join_key=join_key,
         join_hash=join_hash,
         join_address=join_address,
-        **checked_properties(properties),
+        properties=tuple(properties.items()),
     )
     if changes == GroupChanges():
         raise InvalidValue("nothing is to change; give at least one property of the group")
@@ -419,7 +436,7 @@ def _new_credentials(
     try:
         secret_given, hash_given = join_secret is not KEEP, join_hash is not KEEP
         if secret_given and hash_given:
-            raise InvalidValue("join_secret and join_hash are two ways to say one thing; give one")
+            raise both_secret_and_hash()
         if (join_key is not KEEP) != (secret_given or hash_given):
             raise InvalidValue(
                 "join_key and join_secret (or join_hash) change together, because the key is the "
@@ -428,8 +445,11 @@ def _new_credentials(
         if join_key is KEEP:
             return KEEP, KEEP
         key = None if join_key is None else checked_join_key(join_key)
-        secret = None if join_secret is KEEP else join_secret
-        held = shown_join_hash(key, secret, None if join_hash is KEEP else join_hash)
+        held = shown_join_hash(
+            key,
+            None if join_secret is KEEP else join_secret,
+            None if join_hash is KEEP else join_hash,
+        )
         return key, held
     finally:
         del join_secret, join_hash

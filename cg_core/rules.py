@@ -6,7 +6,7 @@ Pure functions. Who may is asked of `ownership`; a refusal is raised, and then n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -14,8 +14,8 @@ import attrs
 
 from cg_core.descriptors import Descriptor, named
 from cg_core.errors import DuplicateJoinKey, InvalidType, InvalidValue, LimitReached, Refused
-from cg_core.groups import KEEP, Group, GroupRow
-from cg_core.identifiers import GroupId, GroupName, JobId
+from cg_core.groups import KEEP, PUBLIC_GROUP, Group, GroupRow
+from cg_core.identifiers import GroupId, JobId, OpaqueId
 from cg_core.ownership import (
     Caller,
     group_to_join,
@@ -54,7 +54,7 @@ def decide(request: Request[T], caller: Caller, rows: Rows, now: datetime) -> De
         request: one of the twelve.
         caller: who sent it.
         rows: the store's rows as they stand.
-        now: the time, in UTC.
+        now: the time, with its zone.
 
     Raises:
         Refused: the rules say no, and nothing is to be written (C-16).
@@ -70,6 +70,9 @@ def decide(request: Request[T], caller: Caller, rows: Rows, now: datetime) -> De
 def _create_group(
     request: CreateGroup, caller: Caller, rows: Rows, now: datetime
 ) -> Decision[GroupId]:
+    if now.utcoffset() is None:
+        raise InvalidValue("now must say its time zone; give datetime.now(UTC)")
+    created_at = now.astimezone(UTC)
     for name in (request.join_key, request.opaque_id):
         if name is not None:
             _require_free(rows, name)
@@ -79,7 +82,7 @@ def _create_group(
         opaque_id=request.opaque_id or rows.unused_opaque_id(),
         name=request.name,
         description=(
-            f"{request.name}, created on {now:%Y-%m-%d}"[:LONGEST_TEXT]
+            f"{request.name}, created on {created_at:%Y-%m-%d}"[:LONGEST_TEXT]
             if request.description is None
             else request.description
         ),
@@ -87,7 +90,7 @@ def _create_group(
         join_hash=request.join_hash,
         join_address=request.join_address,
         owner=caller.address,
-        created_at=now,
+        created_at=created_at,
         **{field.name: getattr(request.properties, field.name) for field in properties},
     )
     return Decision(group.id, save=(group,))
@@ -97,8 +100,12 @@ def _change_group(
     request: ChangeGroup, caller: Caller, rows: Rows, now: datetime
 ) -> Decision[None]:
     group = owned_group(rows, request.group, caller)
-    key, held = request.changes.join_key, request.changes.join_hash
     # Over a session one may come without the other (C-3).
+    key, held = request.changes.join_key, request.changes.join_hash
+    if held is None and key is KEEP:
+        raise InvalidValue(
+            "joinHash null without joinKey: say what lets in instead, with joinKey beside it"
+        )
     if key is not KEEP and held is KEEP and group.join_hash is not None:
         raise InvalidValue(
             "joinKey without joinHash: the group has a hash, and its join key is the salt of it; "
@@ -119,40 +126,45 @@ def _delete_group(
 
 
 def _add_job(request: AddJob, caller: Caller, rows: Rows, now: datetime) -> Decision[None]:
-    added = _add_to_each((request.group,), request.job, caller, rows)
-    refusal = added.reply[0].refusal
-    if refusal is not None:
-        raise refusal
-    return Decision(None, save=added.save)
+    save: dict[JobRow | MembershipRow, None] = {}
+    _let_in(request.group, request.job, caller, rows, save)
+    return Decision(None, save=tuple(save))
 
 
 def _add_job_to_groups(
     request: AddJobToGroups, caller: Caller, rows: Rows, now: datetime
 ) -> Decision[tuple[AddJobResult, ...]]:
-    return _add_to_each(request.groups, request.job, caller, rows)
-
-
-def _add_to_each(
-    descriptors: tuple[Descriptor, ...], job_id: JobId, caller: Caller, rows: Rows
-) -> Decision[tuple[AddJobResult, ...]]:
-    job = rows.job(job_id)
     save: dict[JobRow | MembershipRow, None] = {}
     results = []
-    for descriptor in descriptors:
+    for descriptor in request.groups:
         try:
-            group = group_to_join(rows, descriptor, caller)
-            require_addable(job, caller)
-            membership = MembershipRow(group.id, job_id)
-            if membership not in save and not rows.is_member(membership):
-                _require_room(rows, group, descriptor)
-                if job is None:
-                    job = JobRow(job_id, caller.address)
-                    save[job] = None
-                save[membership] = None
-            results.append(AddJobResult(descriptor.name))
+            _let_in(descriptor, request.job, caller, rows, save)
         except Refused as refusal:
-            results.append(AddJobResult(descriptor.name, refusal))
+            # Kept in a result, a traceback would keep the rows.
+            results.append(AddJobResult(descriptor.name, refusal.with_traceback(None)))
+        else:
+            results.append(AddJobResult(descriptor.name))
     return Decision(tuple(results), save=tuple(save))
+
+
+def _let_in(
+    descriptor: Descriptor,
+    job_id: JobId,
+    caller: Caller,
+    rows: Rows,
+    save: dict[JobRow | MembershipRow, None],
+) -> None:
+    # Adds to `save` what is new: the job, at its first add, and its membership.
+    group = group_to_join(rows, descriptor, caller)
+    job = rows.job(job_id)
+    require_addable(job, caller)
+    membership = MembershipRow(group.id, job_id)
+    if membership in save or rows.is_member(membership):
+        return
+    _require_room(rows, group, descriptor)
+    if job is None:
+        save[JobRow(job_id, caller.address)] = None
+    save[membership] = None
 
 
 def _list_jobs(
@@ -218,8 +230,10 @@ _RULES: Mapping[type, Callable[[Any, Caller, Rows, datetime], Decision[Any]]] = 
 )
 
 
-def _require_free(rows: Rows, name: GroupName) -> None:
-    if rows.group(name) is not None:
+def _require_free(rows: Rows, name: str | OpaqueId) -> None:
+    # The names of the public group are taken where there is none, too (C-6).
+    public = PUBLIC_GROUP.opaque_id if isinstance(name, OpaqueId) else PUBLIC_GROUP.join_key
+    if name == public or rows.group(name) is not None:
         raise DuplicateJoinKey(f"there is a {named(name)} already; choose another")
 
 

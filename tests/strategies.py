@@ -9,6 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from cg_core import (
+    KEEP,
+    PUBLIC_GROUP,
     AddJob,
     AddJobToGroups,
     Address,
@@ -44,13 +46,70 @@ group_names: st.SearchStrategy[Any] = st.one_of(row_ids, opaque_ids, join_keys)
 times = st.datetimes(
     datetime(1970, 1, 1),
     datetime(2100, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001 - hypothesis adds the zone
+    timezones=st.just(UTC),
 )
 
+any_characters = st.characters()
+"""With NUL and the halves of surrogate pairs, which cannot be stored."""
+anything: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.sampled_from([-1, 2**63, 10**20, 10**100, -(10**4_000), 10**4_000]),
+        st.floats(),
+        st.complex_numbers(),
+        st.decimals(),
+        st.sampled_from(["sNaN", "-Infinity", "1E+999999", "-1E-999999", "NaN123"]).map(Decimal),
+        st.fractions(),
+        st.text(any_characters),
+        st.binary(),
+        st.dates(),
+        st.uuids(),
+        st.sampled_from([object(), object, print, KEEP, ...]),
+    ),
+    lambda values: st.one_of(
+        st.lists(values),
+        st.lists(values).map(tuple),
+        st.dictionaries(st.text(any_characters), values),
+    ),
+    max_leaves=4,
+)
+"""Any value that a program may give by mistake."""
+not_text = anything.filter(lambda value: not isinstance(value, str))
+
+
+class Masked(str):
+    """A text that calls itself something else, as a member of a (str, Enum) does."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "masked"
+
+    def __format__(self, spec: str) -> str:
+        return "masked"
+
+
+def wrong_texts(holding: str) -> st.SearchStrategy[Any]:
+    """What is no storable text, each with a text somewhere in it that must not be shown."""
+    unstorable = st.tuples(
+        st.text(any_characters, max_size=9), st.sampled_from("\0\ud800\udbff\udc00\udfff")
+    ).map("".join)
+    return st.one_of(
+        unstorable.map(lambda bad: bad + holding),
+        unstorable.map(lambda bad: holding + bad),
+        st.integers(256, 2_000).map(lambda length: holding.ljust(length, "x")),
+        st.sampled_from([holding.encode(), bytearray(holding.encode()), Exception(holding)]),
+        st.lists(st.just(holding), min_size=1),
+        st.dictionaries(st.just(holding), anything, min_size=1),
+    )
+
+
 amounts = st.builds(
-    lambda digits, exponent: Decimal(digits).scaleb(exponent),
+    lambda whole, fraction: Decimal(f"{whole}.{fraction}"),
     st.integers(0, 10**20 - 1),
-    st.integers(-18, 0),
+    st.text("0123456789", min_size=1, max_size=18),
 )
 rates = st.decimals(0, 1, places=18, allow_nan=False).filter(lambda rate: rate < 1)
 counts = st.integers(0, 2**63 - 1)
@@ -107,7 +166,8 @@ def descriptors(draw: st.DrawFn) -> Descriptor:
     """Any well-formed descriptor."""
     group = draw(group_names)
     is_key = isinstance(group, str) and not isinstance(group, OpaqueId)
-    key = None if is_key else draw(st.none() | join_keys)
+    is_public = group in (PUBLIC_GROUP.id, PUBLIC_GROUP.opaque_id)  # no other key may stand by it
+    key = None if is_key or is_public else draw(st.none() | join_keys)
     secret = draw(st.none() | join_secrets) if is_key or key is not None else None
     return Descriptor(group, join_key=key, join_secret=secret)
 

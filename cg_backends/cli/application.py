@@ -54,6 +54,7 @@ def demo() -> None:
 
 @cg.command(name="hash")
 @click.argument("join_key")
+@click.argument("not_a_secret", nargs=-1, metavar="")
 @click.option(
     "--join-secret-stdin", is_flag=True, help="Read the join secret from stdin (one line)."
 )
@@ -62,7 +63,13 @@ def demo() -> None:
     metavar="NAME",
     help="Take the join secret from the environment variable NAME.",
 )
-def hash_(join_key: str, join_secret_stdin: bool, join_secret_env: str | None) -> None:  # noqa: FBT001 - click gives options by name
+def hash_(
+    join_key: str,
+    not_a_secret: tuple[str, ...],
+    *,
+    join_secret_stdin: bool,
+    join_secret_env: str | None,
+) -> None:
     """Print the join hash of a join key and its secret.
 
     The secret is asked for, or comes from stdin or the environment; never as an argument, where
@@ -77,5 +84,11 @@ def hash_(join_key: str, join_secret_stdin: bool, join_secret_env: str | None) -
     from cg_backends.cli.join_secret import join_secret
     from cg_core.join_hashes import join_hash
 
+    if not_a_secret:
+        # Taken, so that click does not repeat what may be a secret.
+        raise click.UsageError(
+            "a join secret is not given as an argument, where others could read it; give the join "
+            "key alone (in quotes, if there are spaces in it)"
+        )
     secret = join_secret(from_stdin=join_secret_stdin, environment_name=join_secret_env)
     click.echo(join_hash(join_key, secret).reveal())

@@ -24,7 +24,7 @@ class Step:
     """A call of the demo.
 
     Attributes:
-        call: how it is written; secrets as dots.
+        call: how it is written; secrets as stars.
         answer: what came back, or the refusal.
         meaning: what that means, in words.
         refused: whether it was refused.
@@ -43,65 +43,85 @@ def steps(world: World) -> Iterator[Step]:
 
     farm = groups.create("render farm", join_key="farm", join_secret="s3cret")
     yield Step(
-        'create("render farm", join_key="farm", join_secret=•••)',
+        _call("create", '"render farm"', 'join_key="farm", join_secret=***'),
         repr(farm),
         "the new group's id; the secret is hashed at once and not kept",
     )
-    groups.change_group(farm, description="Frames of the short film")
+    groups.change_group(farm, description="Frames of the film")
     yield Step(
-        f'change_group({farm}, description="Frames of the short film")',
+        _call("change_group", f"{farm}", 'description="Frames of the film"'),
         "None",
         "what is not given stays",
     )
-    credentials = 'join_key="farm", join_secret=•••'
     for job in (RENDER, ENCODE, UPLOAD):
         groups.add_job(farm, job, join_key="farm", join_secret="s3cret")
-        yield Step(f'add_job({farm}, "{job}", {credentials})', "None", "the job is in the group")
+        yield Step(_add_job(farm, job), "None", "the job is in the group")
     yield _refused(
-        f'add_job({farm}, "{RENDER}", join_key="farm", join_secret=•••)',
+        _add_job(farm, RENDER),
         lambda: groups.add_job(farm, RENDER, join_key="farm", join_secret="guess"),
         "a wrong secret lets nobody in, not even the owner",
     )
     yield _refused(
-        f"list_jobs({farm})", lambda: stranger.list_jobs(farm), "somebody else asks: owner only"
+        _call("list_jobs", f"{farm}"),
+        lambda: stranger.list_jobs(farm),
+        "somebody else asks: owner only",
     )
-    yield Step(f"list_jobs({farm})", _lines(groups.list_jobs(farm)), "in the order they joined")
+    yield Step(
+        _call("list_jobs", f"{farm}"),
+        "\n".join(groups.list_jobs(farm)),
+        "in the order in which they joined",
+    )
     groups.remove_job(farm, RENDER)
     yield Step(
-        f'remove_job({farm}, "{RENDER}")', "None", "it left this group; the job itself lives on"
+        _call("remove_job", f"{farm}", f'"{RENDER}"'),
+        "None",
+        "it left this group; the job itself lives on",
     )
     groups.cancel_job(farm, ENCODE)
-    yield Step(f'cancel_job({farm}, "{ENCODE}")', "None", "the job is over, in every group")
     yield Step(
-        f"cancel_all_jobs({farm})",
-        _lines(groups.cancel_all_jobs(farm) or ()),
+        _call("cancel_job", f"{farm}", f'"{ENCODE}"'),
+        "None",
+        "the job is over, in every group",
+    )
+    yield Step(
+        _call("cancel_all_jobs", f"{farm}"),
+        "\n".join(groups.cancel_all_jobs(farm) or ()),
         "the jobs that were left are over",
     )
     groups.delete_group(farm)
-    yield Step(f"delete_group({farm})", "None", "the group is gone")
+    yield Step(_call("delete_group", f"{farm}"), "None", "the group is gone")
 
 
 def run() -> None:
     """Run the demo and print it as a table on stdout."""
     table = Table(
-        title="Compute groups, in memory: the API from create to cancel_all_jobs, and delete",
-        caption="Next: docs/testing.md shows how to test your own program this way.",
+        title="Compute groups: the API, call by call, in memory",
+        caption="docs/testing.md shows how to test your own program this way.",
         title_justify="left",
         caption_justify="left",
         show_lines=True,
     )
     table.add_column("", justify="right", style="dim")
-    table.add_column("call", style="bold", ratio=4, overflow="fold")
-    table.add_column("answer", min_width=len(RENDER), overflow="fold")
-    table.add_column("what it means", ratio=3)
+    table.add_column("call", style="bold", overflow="fold")
+    table.add_column("answer, and what it means", overflow="fold")
     for number, step in enumerate(steps(World()), start=1):
-        table.add_row(
-            str(number),
-            Text(step.call),
-            Text(step.answer, style="red" if step.refused else "green"),
-            step.meaning,
-        )
+        answer = Text(step.answer, style="red" if step.refused else "green")
+        answer.append(f"\n{step.meaning}", style="default")
+        table.add_row(str(number), Text(step.call), answer)
     Console().print(table)
+
+
+def _call(method: str, *lines: str) -> str:
+    # What stands on a line of its own is not broken in a terminal of 80 columns.
+    return f"{method}({lines[0]})" if len(lines) == 1 else f"{method}(\n  {_joined(lines)}\n)"
+
+
+def _joined(lines: tuple[str, ...]) -> str:
+    return ",\n  ".join(lines)
+
+
+def _add_job(group: object, job: JobId) -> str:
+    return _call("add_job", f"{group}", f'"{job}"', 'join_key="farm", join_secret=***')
 
 
 def _refused(call: str, make: Callable[[], object], meaning: str) -> Step:
@@ -110,7 +130,3 @@ def _refused(call: str, make: Callable[[], object], meaning: str) -> Step:
     except Refused as refusal:
         return Step(call, f"{refusal.name} ({refusal.code})", meaning, refused=True)
     raise AssertionError(f"{call} was not refused")
-
-
-def _lines(jobs: tuple[JobId, ...]) -> str:
-    return "\n".join(jobs)

@@ -26,7 +26,7 @@ def join_secret(*, from_stdin: bool, environment_name: str | None) -> JoinSecret
     if from_stdin and environment_name is not None:
         raise click.UsageError(f"give one of {_WAYS}, not both")
     if from_stdin:
-        return JoinSecret(_without_newline(sys.stdin.buffer.read()))
+        return JoinSecret(_one_line(sys.stdin.buffer.read()))
     if environment_name is not None:
         if environment_name not in os.environ:
             raise click.UsageError(f"the environment has no variable {environment_name}")
@@ -36,6 +36,9 @@ def join_secret(*, from_stdin: bool, environment_name: str | None) -> JoinSecret
     return JoinSecret(click.prompt("Join secret", hide_input=True, err=True))
 
 
-def _without_newline(data: bytes) -> str:
+def _one_line(data: bytes) -> str:
     text = data.decode(errors="surrogateescape")  # what is no UTF-8 is refused as any secret is
-    return text.removesuffix("\n").removesuffix("\r")
+    text = text.removesuffix("\n").removesuffix("\r")
+    if "\n" in text:
+        raise click.UsageError("stdin holds several lines; the join secret is one")
+    return text

@@ -1,0 +1,39 @@
+"""Settings for all tests; the examples in the documentation are tests, too."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+from hypothesis import settings
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser()], patterns=["README.md", "docs/*.md"]
+).pytest()
+
+# The same examples in every run: no test passes here and fails there. `--hypothesis-profile
+# explore` looks further, for a developer who wants to find more.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=2_000)
+settings.load_profile("same")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-peers",
+        action="store_true",
+        help="fail where a test is skipped because a peer (a database, Node, ...) is missing",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and item.config.getoption("--all-peers"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though --all-peers was given: {report.longrepr}"
+    return report
