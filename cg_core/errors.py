@@ -186,4 +186,4 @@ def error_from_answer(
         peer's name and code where neither is known here.
     """
     found = _BY_NAME.get(name or "") or _BY_CODE.get(code or "") or Refused
-    return found(message, name=name, code=code)
+    return found(message, name=name or None, code=code or None)

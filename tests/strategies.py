@@ -80,7 +80,7 @@ not_text = anything.filter(lambda value: not isinstance(value, str))
 
 
 class Masked(str):
-    """A text that calls itself something else, as a member of a (str, Enum) does."""
+    """A text that says something else of itself, as a member of a (str, Enum) does."""
 
     __slots__ = ()
 
@@ -89,6 +89,12 @@ class Masked(str):
 
     def __format__(self, spec: str) -> str:
         return "masked"
+
+    def __len__(self) -> int:
+        return len("masked")
+
+    def isascii(self) -> bool:
+        return True
 
 
 def wrong_texts(holding: str) -> st.SearchStrategy[Any]:

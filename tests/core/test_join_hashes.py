@@ -102,6 +102,7 @@ def test_a_str_of_another_class_is_hashed_by_its_characters() -> None:
     assert join_hash(Masked("farm"), "s3cret") == expected
     assert join_hash("farm", Masked("s3cret")) == expected
     assert join_hash("farm", JoinSecret(Masked("s3cret"))) == expected
+    assert type(JoinSecret(Masked("s3cret")).reveal()) is str
 
 
 @given(hashes)

@@ -71,6 +71,12 @@ def test_a_str_of_another_class_becomes_a_plain_str_of_the_same_characters() -> 
     assert (type(checked), checked) == (str, "farm")
 
 
+@pytest.mark.parametrize("text", ["", "x" * 256, "x\0", "\ud800"])
+def test_what_a_str_of_another_class_says_of_itself_does_not_count(text: str) -> None:
+    with pytest.raises(InvalidValue):
+        checked_text("name", Masked(text))
+
+
 @pytest.mark.parametrize(("value", "name"), [(None, "None"), (1, "int"), (Masked("x"), "Masked")])
 def test_a_type_is_named_as_people_know_it(value: object, name: str) -> None:
     assert type_name(value) == name

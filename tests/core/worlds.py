@@ -115,7 +115,8 @@ def descriptors_in(draw: st.DrawFn, rows: NaiveRows) -> Descriptor:
     """Descriptors with credentials, more often right than not."""
     group = draw(st.sampled_from(rows.groups[::-1]))
     if draw(likely):
-        name: GroupName = draw(st.sampled_from([group.opaque_id, group.id]))
+        ids: list[GroupName] = [group.opaque_id, group.id]
+        name = draw(st.sampled_from(ids))
         return Descriptor(name, join_key=group.join_key, join_hash=group.join_hash)
     name = draw(names_in(rows))
     secret = draw(st.none() | secrets)
