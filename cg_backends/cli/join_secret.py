@@ -37,7 +37,11 @@ def join_secret(*, from_stdin: bool, environment_name: str | None) -> JoinSecret
 
 
 def _one_line(data: bytes) -> str:
-    text = data.decode(errors="surrogateescape")  # what is no UTF-8 is refused as any secret is
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        del data
+        raise click.UsageError("stdin is not UTF-8; the join secret is text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if "\n" in text:
         raise click.UsageError("stdin holds several lines; the join secret is one")

@@ -185,8 +185,8 @@ def test_an_answer_is_the_error_of_its_name_or_else_of_its_code(
     kind = ANSWERS.get(name or "") or BY_CODE.get(code or "") or Refused
     assert type(error) is kind
     assert error.message == message
-    assert error.name == (kind.__name__ if name is None else name)
-    assert error.code == (kind.default_code if code is None else code)
+    assert error.name == (name or kind.__name__)
+    assert error.code == (code or kind.default_code)
 
 
 @pytest.mark.parametrize("kind", ANSWERS.values())
