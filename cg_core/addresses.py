@@ -50,6 +50,11 @@ class Address(str):
         return str.__new__(cls, "0x" + checksummed)
 
     @classmethod
+    def of_public_key(cls, public_key: bytes) -> Self:
+        """The address of a public key (64 bytes, x and y)."""
+        return cls.from_bytes(keccak256(public_key)[-20:])
+
+    @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The address that 20 bytes are.
 

@@ -7,9 +7,8 @@ from typing import Self, final
 
 from cg_core.addresses import Address
 from cg_core.errors import InvalidArgument, InvalidType, InvalidValue
-from cg_core.hashing import keccak256
 from cg_core.hidden import Hidden
-from cg_core.secp256k1 import PrivateScalar, private_scalar, public_key
+from cg_core.secp256k1 import PrivateScalar, private_scalar, public_key, sign
 from cg_core.text import type_name
 
 _DIGITS = re.compile("(?:0x)?([0-9a-fA-F]{64})")
@@ -41,8 +40,12 @@ class Identity(Hidden):
             raise found
         made = super().__new__(cls)
         made._scalar = found
-        made.address = Address.from_bytes(keccak256(public_key(found))[-20:])
+        made.address = Address.of_public_key(public_key(found))
         return made
+
+    def sign(self, digest: bytes) -> bytes:
+        """The signature of a 32-byte digest: r, s and recovery id, 65 bytes (RFC 6979)."""
+        return sign(self._scalar, digest)
 
     def __repr__(self) -> str:
         return f"<Identity {self.address}, key hidden>"

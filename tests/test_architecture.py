@@ -19,10 +19,10 @@ BACKENDS = sorted((ROOT / "cg_backends").glob("**/*.py"))
 # From the ground up: a module imports only from the lines above its own.
 FLOORS = (
     {"errors", "secp256k1"},
-    {"hashing", "hidden", "text"},
+    {"ecmascript_json", "hashing", "hidden", "text"},
     {"addresses", "join_hashes"},
     {"identifiers", "identity"},
-    {"properties", "results"},
+    {"properties", "results", "sealed"},
     {"groups"},
     {"descriptors", "rows"},
     {"ownership", "requests"},
@@ -33,7 +33,7 @@ FLOORS = (
 # What the core may import. Everything here computes; nothing here reaches out.
 PURE = {
     "__future__", "abc", "attrs", "cattrs", "collections", "datetime", "decimal", "difflib",
-    "enum", "hmac", "inspect", "re", "types", "typing",
+    "enum", "hmac", "inspect", "json", "math", "re", "types", "typing",
 }  # fmt: skip
 # Libraries that reach out when they are imported, each kept in the one file that needs it:
 # eth-hash reads its own version (importlib.metadata), coincurve draws a blinding seed.

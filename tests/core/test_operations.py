@@ -640,9 +640,13 @@ def test_an_invalid_argument_says_what_was_wrong(name: str, data: Any, told: str
 
 
 def test_of_many_faults_a_few_are_told() -> None:
-    data = {"job": JOB, "cgArray": [5] * 10_000}
+    descriptor = dict.fromkeys(["id", "joinKey", "joinHash", "joinHashHash", "joinAddress"], 1.5)
     with pytest.raises(InvalidArgument) as refusal:
-        received("addJobToGroups", data)
+        received("createGroup", {"name": 5, "description": 5, "joinDescriptor": descriptor})
+    assert len(refusal.value.message.split("; ")) == 3
+    many = {"job": JOB, "cgArray": [5] * 10_000}
+    with pytest.raises(InvalidArgument) as refusal:
+        received("addJobToGroups", many)
     assert len(refusal.value.message) < 1_000
 
 

@@ -1,0 +1,152 @@
+"""JSON as ECMAScript reads and prints it: `JSON.stringify(JSON.parse(text))` (ECMA-262, 25.5).
+
+Signatures are made over the text that JavaScript would print for what it parsed, to the byte:
+number forms, escapes, the order of integer-like keys. `parse` and `stringify` are that pair.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from json.encoder import encode_basestring
+from typing import Any, NoReturn, TypeAlias
+
+from cg_core.errors import ProtocolError
+
+JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | float | bool | None"
+"""What JSON can say. Numbers are doubles, as in JavaScript: an int is one that a double holds."""
+
+_SAFE_INTEGER_DIGITS = 15  # any integer of so many digits is a double
+_SURROGATE = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
+_ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,9}")
+_LARGEST_ARRAY_INDEX = 2**32 - 2
+
+
+def parse(text: str) -> JSONValue:
+    """The value of a JSON text; a repeated key has its first place and its last value.
+
+    Args:
+        text: the text; numbers beyond the doubles become infinite, as in JavaScript.
+
+    Raises:
+        ProtocolError: it is no JSON, or nested beyond what Python can follow.
+    """
+    try:
+        value: JSONValue = _decoder.decode(text)
+    except ValueError as error:
+        raise ProtocolError(f"this is not JSON: {error}", code="EINVAL") from None
+    except RecursionError:
+        raise ProtocolError("this JSON is nested too deeply", code="EINVAL") from None
+    return value
+
+
+def stringify(value: JSONValue) -> str:
+    """The text that `JSON.stringify` gives: no white space, members in JavaScript's order.
+
+    Raises:
+        ProtocolError: the value is nested beyond what Python can follow.
+    """
+    pieces: list[str] = []
+    try:
+        _write(value, pieces)
+    except RecursionError:
+        raise ProtocolError("this value is nested too deeply", code="EINVAL") from None
+    return "".join(pieces)
+
+
+def _integer(literal: str) -> int | float:
+    return int(literal) if len(literal) <= _SAFE_INTEGER_DIGITS else float(literal)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+_decoder = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant)
+
+
+def _write(value: JSONValue, pieces: list[str]) -> None:
+    # A plain function: a recursive closure would leave garbage behind at every call.
+    if isinstance(value, str):
+        pieces.append(_string(value))
+    elif value is None:
+        pieces.append("null")
+    elif value is True:
+        pieces.append("true")
+    elif value is False:
+        pieces.append("false")
+    elif isinstance(value, int):
+        pieces.append(
+            _number(float(value)) if abs(value) >= 10**_SAFE_INTEGER_DIGITS else str(value)
+        )
+    elif isinstance(value, float):
+        pieces.append(_number(value))
+    elif isinstance(value, dict):
+        separator = "{"
+        for key in _ordered(value):
+            pieces.append(f"{separator}{_string(key)}:")
+            _write(value[key], pieces)
+            separator = ","
+        pieces.append("}" if value else "{}")
+    else:
+        separator = "["
+        for item in value:
+            pieces.append(separator)
+            _write(item, pieces)
+            separator = ","
+        pieces.append("]" if value else "[]")
+
+
+def _string(text: str) -> str:
+    quoted = encode_basestring(text)
+    return quoted if text.isascii() else _SURROGATE.sub(_pair_or_escape, quoted)
+
+
+def _pair_or_escape(match: re.Match[str]) -> str:
+    found = match.group()
+    if len(found) == 2:
+        return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    return f"\\u{ord(found):04x}"
+
+
+def object_text(texts: dict[str, str]) -> str:
+    """The text of an object, from the texts of its members."""
+    members = ",".join([f"{_string(name)}:{texts[name]}" for name in _ordered(texts)])
+    return f"{{{members}}}"
+
+
+def _ordered(value: dict[str, Any]) -> list[str]:
+    # The keys in JavaScript's order: array indices first, ascending, the others as they came.
+    keys = list(value)
+    for key in keys:
+        if key[:1].isdecimal() and _is_array_index(key):
+            indices = sorted((key for key in keys if _is_array_index(key)), key=int)
+            return indices + [key for key in keys if not _is_array_index(key)]
+    return keys
+
+
+def _is_array_index(key: str) -> bool:
+    return _ARRAY_INDEX.fullmatch(key) is not None and int(key) <= _LARGEST_ARRAY_INDEX
+
+
+def _number(value: float) -> str:
+    """The text of a number (ECMA-262, Number::toString): the shortest digits that give it back."""
+    if not math.isfinite(value):
+        return "null"
+    if value == 0:
+        return "0"
+    text = repr(value)
+    if "e" not in text:
+        # Python prints plainly from 1e-4 to 1e16, where JavaScript does so, too.
+        return text.removesuffix(".0")
+    mantissa, _, exponent = text.partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    digits = mantissa.lstrip("-").replace(".", "").removesuffix("0") or "0"
+    point = int(exponent) + 1  # where the point stands, counted from before the first digit
+    if len(digits) <= point <= 21:
+        return f"{sign}{digits}{'0' * (point - len(digits))}"
+    if -6 < point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    fraction = f".{digits[1:]}" if digits[1:] else ""
+    return f"{sign}{digits[0]}{fraction}e{point - 1:+d}"
