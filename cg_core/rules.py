@@ -159,7 +159,7 @@ def _let_in(
     job = rows.job(job_id)
     require_addable(job, caller)
     membership = MembershipRow(group.id, job_id)
-    if membership in save or rows.is_member(membership):
+    if rows.is_member(membership):
         return
     _require_room(rows, group, descriptor)
     if job is None:
