@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import inspect
 from collections.abc import Callable, Coroutine
-from types import TracebackType
+from types import NoneType, TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_args
 
 from cg_core.errors import InvalidArgument, InvalidType
@@ -98,7 +98,8 @@ def _presented(method: Method, make: Any) -> Method:
     signature = inspect.signature(make)
     (result,) = get_args(make.__orig_bases__[0])
     method.__signature__ = signature.replace(  # type: ignore[attr-defined] # inspect reads it
-        parameters=[of_self, *signature.parameters.values()], return_annotation=result
+        parameters=[of_self, *signature.parameters.values()],
+        return_annotation=None if result is NoneType else result,
     )
     method.__doc__ = make.__doc__
     return method
