@@ -69,9 +69,14 @@ class GroupChanges:
 
     def given(self) -> dict[str, Any]:
         """The fields of `GroupRow` that change, with their new values."""
-        fields = ("name", "description", "join_key", "join_hash", "join_address")
-        own = ((field, getattr(self, field)) for field in fields)
+        own = ((field, getattr(self, field)) for field in CHANGEABLE)
         return {field: value for field, value in own if value is not KEEP} | dict(self.properties)
+
+
+CHANGEABLE: Final = tuple(
+    field.name for field in attrs.fields(GroupChanges) if field.name != "properties"
+)
+"""What of a group can change, beside its properties."""
 
 
 @attrs.frozen(kw_only=True)

@@ -22,6 +22,7 @@ from cattrs.v import format_exception
 
 from cg_core.descriptors import Descriptor, checked_join_key
 from cg_core.errors import InvalidArgument, InvalidType, InvalidValue, Unsupported
+from cg_core.groups import CHANGEABLE
 from cg_core.identifiers import OpaqueId, checked_integer
 from cg_core.join_hashes import JoinHash, JoinHashHash
 from cg_core.properties import AMOUNTS, GroupProperties, amount_from_text
@@ -273,7 +274,7 @@ class _OfChanges:
 
     def request(self, request_class: object, session_id: str) -> ChangeGroup:
         return ChangeGroup.received(
-            self.descriptor.descriptor(session_id), **_from_wire(self.new_descriptor, _CHANGEABLE)
+            self.descriptor.descriptor(session_id), **_from_wire(self.new_descriptor, _CHANGES)
         )
 
 
@@ -310,10 +311,7 @@ def _camel_case(field: str) -> str:
 
 _CAPITALS = {"cpus": "CPUs", "gpus": "GPUs"}
 _PROPERTIES = {_camel_case(field.name): field.name for field in attrs.fields(GroupProperties)}
-_CHANGEABLE = _PROPERTIES | {
-    _camel_case(field): field
-    for field in ("name", "description", "join_key", "join_hash", "join_address")
-}
+_CHANGES = _PROPERTIES | {_camel_case(field): field for field in CHANGEABLE}
 
 
 def _properties_to_wire(properties: Mapping[str, Any]) -> JSONObject:

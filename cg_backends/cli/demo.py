@@ -113,11 +113,10 @@ def run() -> None:
 
 def _call(method: str, *lines: str) -> str:
     # What stands on a line of its own is not broken in a terminal of 80 columns.
-    return f"{method}({lines[0]})" if len(lines) == 1 else f"{method}(\n  {_joined(lines)}\n)"
-
-
-def _joined(lines: tuple[str, ...]) -> str:
-    return ",\n  ".join(lines)
+    if len(lines) == 1:
+        return f"{method}({lines[0]})"
+    indented = ",\n  ".join(lines)
+    return f"{method}(\n  {indented}\n)"
 
 
 def _add_job(group: object, job: JobId) -> str:
