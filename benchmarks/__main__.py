@@ -15,10 +15,16 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import hashing, imports, memory, requests
+from benchmarks import hashing, imports, memory, requests, session
 from benchmarks.measure import Figure
 
-SUBJECTS = {"hashing": hashing, "requests": requests, "memory": memory, "imports": imports}
+SUBJECTS = {
+    "hashing": hashing,
+    "requests": requests,
+    "memory": memory,
+    "session": session,
+    "imports": imports,
+}
 LIBRARIES = ("attrs", "cattrs", "coincurve", "eth-hash", "safe-pysha3")
 
 
@@ -56,8 +62,9 @@ def main() -> None:
         figures.append(each)
         print(f"{each.work}: {each.ratio:.2f}", file=sys.stderr)
         table.add_row(
-            each.work, f"{each.seconds * 1e6:.2f} µs", f"{1 / each.seconds:,.0f}", each.peer,
-            f"{each.peer_seconds * 1e6:.2f} µs", f"{each.ratio:.2f}",
+            each.work, each.shown(each.value),
+            f"{1 / each.value:,.0f}" if each.unit == "s" else "", each.peer,
+            each.shown(each.peer_value), f"{each.ratio:.2f}",
             "" if each.goal is None else f"≥ {each.goal}",
         )  # fmt: skip
     Console(width=150).print(table)

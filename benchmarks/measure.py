@@ -20,19 +20,25 @@ class Figure:
 
     Attributes:
         work: what is measured.
-        seconds: for one call, the median over the rounds.
+        value: seconds for one call, the median over the rounds; or bytes.
         peer: what it is held against.
-        peer_seconds: for the same work of the peer, in the same rounds.
-        ratio: peer_seconds / seconds, the median over the rounds: above 1 is faster.
+        peer_value: for the same work of the peer, in the same rounds.
+        ratio: peer_value / value, the median over the rounds: above 1 is better.
         goal: the least ratio wanted, if there is one.
+        unit: "s" or "B".
     """
 
     work: str
-    seconds: float
+    value: float
     peer: str
-    peer_seconds: float
+    peer_value: float
     ratio: float
     goal: float | None = None
+    unit: str = "s"
+
+    def shown(self, value: float) -> str:
+        """A value in a unit of its size."""
+        return f"{value * 1e6:.2f} µs" if self.unit == "s" else f"{value / 1000:.2f} kB"
 
 
 def time_of(work: Work, calls: int) -> float:
@@ -67,9 +73,9 @@ def figure(
     """The figure of rounds, each of which gave seconds for us and for the peer."""
     return Figure(
         work=work,
-        seconds=median(ours for ours, _ in rounds),
+        value=median(ours for ours, _ in rounds),
         peer=peer,
-        peer_seconds=median(theirs for _, theirs in rounds),
+        peer_value=median(theirs for _, theirs in rounds),
         ratio=median(theirs / ours for ours, theirs in rounds),
         goal=goal,
     )

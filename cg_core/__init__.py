@@ -37,6 +37,7 @@ from cg_core.join_hashes import JoinHash, JoinHashHash, JoinSecret, join_hash
 from cg_core.operations import Operation, from_operation, to_operation
 from cg_core.ownership import Caller
 from cg_core.properties import GroupProperties
+from cg_core.replies import from_reply, to_reply
 from cg_core.requests import (
     AddJob,
     AddJobToGroups,
@@ -119,6 +120,8 @@ __all__ = [
     "decide",
     "eh1",
     "from_operation",
+    "from_reply",
     "join_hash",
     "to_operation",
+    "to_reply",
 ]

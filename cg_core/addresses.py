@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Self, final
 
 from cg_core.errors import InvalidType, InvalidValue
@@ -66,6 +67,7 @@ class Address(str):
         return cls(data.hex())
 
 
+@lru_cache(maxsize=4096)  # a session spells the same two addresses in every message
 def _with_checksum(digits: str) -> str:
     nibbles = keccak256(digits.encode()).hex()
     return "".join(

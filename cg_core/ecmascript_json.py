@@ -9,16 +9,18 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import Any, NoReturn, TypeAlias
 
 from cg_core.errors import ProtocolError
 
 JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | float | bool | None"
-"""What JSON can say. Numbers are doubles, as in JavaScript: an int is one that a double holds."""
+"""What JSON can say. Integers that no double holds are kept as they are written."""
 
-_SAFE_INTEGER_DIGITS = 15  # any integer of so many digits is a double
+_LARGEST_SAFE_INTEGER = 2**53 - 1  # all integers up to it are doubles
 _SURROGATE = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
+_DIGITS = frozenset("0123456789")
 _ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,9}")
 _LARGEST_ARRAY_INDEX = 2**32 - 2
 
@@ -27,13 +29,13 @@ def parse(text: str) -> JSONValue:
     """The value of a JSON text; a repeated key has its first place and its last value.
 
     Args:
-        text: the text; numbers beyond the doubles become infinite, as in JavaScript.
+        text: the text; fractions beyond the doubles become infinite, as in JavaScript.
 
     Raises:
         ProtocolError: it is no JSON, or nested beyond what Python can follow.
     """
     try:
-        value: JSONValue = _decoder.decode(text)
+        value: JSONValue = _decode(text)
     except ValueError as error:
         raise ProtocolError(f"this is not JSON: {error}", code="EINVAL") from None
     except RecursionError:
@@ -49,58 +51,71 @@ def stringify(value: JSONValue) -> str:
     """
     pieces: list[str] = []
     try:
-        _write(value, pieces)
+        _write(value, pieces.append)
     except RecursionError:
         raise ProtocolError("this value is nested too deeply", code="EINVAL") from None
     return "".join(pieces)
-
-
-def _integer(literal: str) -> int | float:
-    return int(literal) if len(literal) <= _SAFE_INTEGER_DIGITS else float(literal)
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
 
 
-_decoder = json.JSONDecoder(parse_int=_integer, parse_constant=_no_constant)
+_decoder = json.JSONDecoder(parse_constant=_no_constant)
+_decoder_to_doubles = json.JSONDecoder(parse_int=float, parse_constant=_no_constant)
 
 
-def _write(value: JSONValue, pieces: list[str]) -> None:
+def _decode(text: str) -> Any:
+    try:
+        return _decoder.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        # An integer of more digits than Python takes: to JavaScript, one more double.
+        return _decoder_to_doubles.decode(text)
+
+
+def _write(value: JSONValue, append: Callable[[str], None]) -> None:
     # A plain function: a recursive closure would leave garbage behind at every call.
-    if isinstance(value, str):
-        pieces.append(_string(value))
-    elif value is None:
-        pieces.append("null")
-    elif value is True:
-        pieces.append("true")
-    elif value is False:
-        pieces.append("false")
-    elif isinstance(value, int):
-        pieces.append(
-            _number(float(value)) if abs(value) >= 10**_SAFE_INTEGER_DIGITS else str(value)
-        )
-    elif isinstance(value, float):
-        pieces.append(_number(value))
-    elif isinstance(value, dict):
+    if isinstance(value, dict):
         separator = "{"
         for key in _ordered(value):
-            pieces.append(f"{separator}{_string(key)}:")
-            _write(value[key], pieces)
+            member = value[key]
+            if type(member) is str:  # most are, and need no call of their own
+                append(f"{separator}{string_text(key)}:{string_text(member)}")
+            else:
+                append(f"{separator}{string_text(key)}:")
+                _write(member, append)
             separator = ","
-        pieces.append("}" if value else "{}")
-    else:
+        append("}" if value else "{}")
+    elif isinstance(value, (list, tuple)):
         separator = "["
         for item in value:
-            pieces.append(separator)
-            _write(item, pieces)
+            append(separator)
+            _write(item, append)
             separator = ","
-        pieces.append("]" if value else "[]")
+        append("]" if value else "[]")
+    else:
+        append(_scalar(value))
 
 
-def _string(text: str) -> str:
-    quoted = encode_basestring(text)
-    return quoted if text.isascii() else _SURROGATE.sub(_pair_or_escape, quoted)
+def _scalar(value: str | float | None) -> str:
+    if isinstance(value, str):
+        return string_text(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) and -_LARGEST_SAFE_INTEGER <= value <= _LARGEST_SAFE_INTEGER:
+        return str(value)
+    return _number(_as_double(value))
+
+
+def string_text(text: str) -> str:
+    """The text of a string, in quotes."""
+    if text.isascii():
+        return encode_basestring(text)
+    return _SURROGATE.sub(_pair_or_escape, encode_basestring(text))
 
 
 def _pair_or_escape(match: re.Match[str]) -> str:
@@ -112,7 +127,7 @@ def _pair_or_escape(match: re.Match[str]) -> str:
 
 def object_text(texts: dict[str, str]) -> str:
     """The text of an object, from the texts of its members."""
-    members = ",".join([f"{_string(name)}:{texts[name]}" for name in _ordered(texts)])
+    members = ",".join([f"{string_text(name)}:{texts[name]}" for name in _ordered(texts)])
     return f"{{{members}}}"
 
 
@@ -120,7 +135,7 @@ def _ordered(value: dict[str, Any]) -> list[str]:
     # The keys in JavaScript's order: array indices first, ascending, the others as they came.
     keys = list(value)
     for key in keys:
-        if key[:1].isdecimal() and _is_array_index(key):
+        if key[:1] in _DIGITS and _is_array_index(key):
             indices = sorted((key for key in keys if _is_array_index(key)), key=int)
             return indices + [key for key in keys if not _is_array_index(key)]
     return keys
@@ -128,6 +143,13 @@ def _ordered(value: dict[str, Any]) -> list[str]:
 
 def _is_array_index(key: str) -> bool:
     return _ARRAY_INDEX.fullmatch(key) is not None and int(key) <= _LARGEST_ARRAY_INDEX
+
+
+def _as_double(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _number(value: float) -> str:

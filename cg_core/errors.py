@@ -25,7 +25,7 @@ A refusal is raised, never returned. Every error can be pickled.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ComputeGroupsError(Exception):
@@ -44,6 +44,10 @@ class ComputeGroupsError(Exception):
         self.message = message
         self.code = self.default_code if code is None else code
         self.name = type(self).__name__ if name is None else name
+
+    def bare(self) -> Self:
+        """The same error without its traceback and context, whose frames saw what was received."""
+        return type(self)(self.message, code=self.code, name=self.name)
 
     def __str__(self) -> str:
         """The message; a code or name that is not the class's own is shown with it."""

@@ -11,21 +11,28 @@ of a group, where a misspelt limit would be no limit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 import cattrs
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
-from cattrs.v import format_exception
+from cattrs.gen import make_dict_unstructure_fn
 
 from cg_core.descriptors import Descriptor, checked_join_key
 from cg_core.errors import InvalidArgument, InvalidType, InvalidValue, Unsupported
+from cg_core.exact_numbers import integer_from_wire, property_from_wire, to_wire
 from cg_core.groups import CHANGEABLE
 from cg_core.identifiers import OpaqueId, checked_integer
 from cg_core.join_hashes import JoinHash, JoinHashHash
-from cg_core.properties import AMOUNTS, GroupProperties, amount_from_text
+from cg_core.json_shapes import (
+    JSONObject,
+    camel_case,
+    renamed,
+    strict,
+    strict_converter,
+    told,
+)
+from cg_core.properties import GroupProperties
 from cg_core.requests import (
     AddJob,
     AddJobToGroups,
@@ -43,8 +50,6 @@ from cg_core.requests import (
 )
 from cg_core.text import type_name
 
-JSONObject: TypeAlias = dict[str, Any]
-
 
 @attrs.frozen
 class Operation:
@@ -52,11 +57,12 @@ class Operation:
 
     Attributes:
         name: the operation, as `listJobs`.
-        data: its data; it may hold a join hash, so it is left out of the repr.
+        data: its data, an object; of a received one it is what came. It may hold a join hash, so
+            it is left out of the repr.
     """
 
     name: str
-    data: JSONObject = attrs.field(repr=False)
+    data: Any = attrs.field(repr=False)
 
 
 def to_operation(request: Request[Any], session_id: str) -> Operation:
@@ -70,11 +76,21 @@ def to_operation(request: Request[Any], session_id: str) -> Operation:
     Raises:
         InvalidType: it is no request.
     """
+    name = operation_name(request)
+    _, shape = _OPERATIONS[type(request)]
+    return Operation(name, _json.unstructure(shape.of(request, session_id)))
+
+
+def operation_name(request: Request[Any]) -> str:
+    """What a request is called on the wire.
+
+    Raises:
+        InvalidType: it is no request.
+    """
     known = _OPERATIONS.get(type(request))
     if known is None:
         raise InvalidType(f"{type_name(request)} is not one of the twelve requests")
-    name, shape = known
-    return Operation(name, _json.unstructure(shape.of(request, session_id)))
+    return known[0]
 
 
 def from_operation(operation: Operation, session_id: str) -> Request[Any]:
@@ -101,8 +117,7 @@ def from_operation(operation: Operation, session_id: str) -> Request[Any]:
     except InvalidArgument as error:
         fault = error
     except cattrs.BaseValidationError as error:
-        faults = cattrs.transform_error(error, operation.name, _told)
-        fault = InvalidValue("; ".join(faults[:_FAULTS_TOLD]))
+        fault = InvalidValue(told(error, operation.name))
     else:
         return request
     try:
@@ -110,9 +125,6 @@ def from_operation(operation: Operation, session_id: str) -> Request[Any]:
         raise fault.with_traceback(None)
     finally:
         del fault  # an error that its own traceback leads to would be garbage for a while
-
-
-_FAULTS_TOLD = 3  # of data that may be wrong a million times over
 
 
 @attrs.frozen(kw_only=True)
@@ -132,12 +144,12 @@ class _Descriptor:
             proof = proof.salted(session_id)
         return cls(
             join_key=descriptor.join_key,
-            id=descriptor.id,
+            id=to_wire(descriptor.id),
             join_hash_hash=None if proof is None else proof.reveal(),
         )
 
     def descriptor(self, session_id: str) -> Descriptor:
-        id = self.id
+        id = integer_from_wire(self.id)
         if isinstance(id, str):
             id = OpaqueId(id)
         elif id is not None:
@@ -304,24 +316,16 @@ _REQUESTS: Mapping[str, tuple[Any, Any]] = MappingProxyType(
 )
 
 
-def _camel_case(field: str) -> str:
-    first, *others = field.split("_")
-    return first + "".join(_CAPITALS.get(word, word.capitalize()) for word in others)
-
-
-_CAPITALS = {"cpus": "CPUs", "gpus": "GPUs"}
-_PROPERTIES = {_camel_case(field.name): field.name for field in attrs.fields(GroupProperties)}
-_CHANGES = _PROPERTIES | {_camel_case(field): field for field in CHANGEABLE}
+_PROPERTIES = {camel_case(field.name): field.name for field in attrs.fields(GroupProperties)}
+_CHANGES = _PROPERTIES | {camel_case(field): field for field in CHANGEABLE}
 
 
 def _properties_to_wire(properties: Mapping[str, Any]) -> JSONObject:
-    return {_camel_case(field): _to_wire(value) for field, value in properties.items()}
+    return {camel_case(field): _to_wire(value) for field, value in properties.items()}
 
 
 def _to_wire(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return value.reveal() if isinstance(value, JoinHash) else value
+    return value.reveal() if isinstance(value, JoinHash) else to_wire(value)
 
 
 def _from_wire(properties: JSONObject, fields: Mapping[str, str]) -> Any:
@@ -330,61 +334,19 @@ def _from_wire(properties: JSONObject, fields: Mapping[str, str]) -> Any:
         field = fields.get(name)
         if field is None:
             raise InvalidType(f"{name!a:.40} is none of {', '.join(fields)}")
-        arguments[field] = _amount(field, value) if field in AMOUNTS else value
+        arguments[field] = property_from_wire(field, value)
     return arguments
 
 
-def _amount(field: str, value: Any) -> Any:
-    # A float's shortest digits are the text that JavaScript printed for it.
-    text = repr(value) if isinstance(value, float) else value
-    return amount_from_text(field, text) if isinstance(text, str) else value
-
-
-_json = cattrs.Converter(detailed_validation=True)
-
-
-def _structure_shape(shape: type[Any]) -> Callable[[Any, Any], Any]:
-    structure = make_dict_structure_fn(shape, _json, **_renamed(shape))
-
-    def structure_object(value: Any, _: Any) -> Any:
-        return structure(_strict(value, dict), shape)
-
-    return structure_object
+_json = strict_converter()
 
 
 def _unstructure_shape(shape: type[Any]) -> Callable[[Any], JSONObject]:
-    return make_dict_unstructure_fn(shape, _json, _cattrs_omit_if_default=True, **_renamed(shape))
+    return make_dict_unstructure_fn(shape, _json, _cattrs_omit_if_default=True, **renamed(shape))
 
 
-def _renamed(shape: type[Any]) -> dict[str, Any]:
-    fields = attrs.fields(shape)
-    return {field.name: override(rename=_camel_case(field.name)) for field in fields}
-
-
-def _strict(value: Any, *types: type) -> Any:
-    # cattrs would turn one type into another without a word.
-    if not isinstance(value, types) or isinstance(value, bool):
-        expected = " or ".join(_JSON_NAMES[expected] for expected in types)
-        raise InvalidType(f"expected {expected}, not {type_name(value)}")
-    return value
-
-
-def _told(error: BaseException, kind: type | None) -> str:
-    return error.message if isinstance(error, InvalidArgument) else format_exception(error, kind)
-
-
-_JSON_NAMES = {str: "a string", int: "an integer", dict: "an object", list: "an array"}
-
-_json.register_structure_hook_factory(attrs.has, _structure_shape)
 _json.register_unstructure_hook_factory(attrs.has, _unstructure_shape)
-_json.register_structure_hook(str, lambda value, _: _strict(value, str))
-_json.register_structure_hook(
-    int | str | None, lambda value, _: value if value is None else _strict(value, int, str)
-)
-_json.register_structure_hook_func(
-    lambda kind: kind == JSONObject, lambda value, _: _strict(value, dict)
-)
 _json.register_structure_hook_func(
     lambda kind: kind == tuple[_Descriptor, ...],
-    lambda value, _: tuple(_json.structure(each, _Descriptor) for each in _strict(value, list)),
+    lambda value, _: tuple(_json.structure(each, _Descriptor) for each in strict(value, list)),
 )

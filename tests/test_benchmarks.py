@@ -25,10 +25,12 @@ def test_a_quick_run_gives_every_figure(tmp_path: Path) -> None:
         "CreateGroup",
         "add_job",
         "list_jobs",
+        "exchange",
+        "idle session",
         "import",
     ):
         assert work in works
-    assert all(figure["seconds"] > 0 and figure["ratio"] > 0 for figure in figures)
+    assert all(figure["value"] > 0 and figure["ratio"] > 0 for figure in figures)
 
 
 def test_an_unknown_subject_is_refused_by_name() -> None:

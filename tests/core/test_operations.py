@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-import types
-from collections.abc import Iterator
 from decimal import Decimal
 from traceback import TracebackException
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import attrs
 import pytest
@@ -51,6 +48,7 @@ from cg_core import (
     to_operation,
 )
 from tests.core.arguments import METHODS, PROPERTIES
+from tests.core.json_values import inside, is_of, json_values, paths, replaced
 from tests.core.naive_rows import NaiveRows
 from tests.core.worlds import ALICE, BOB, JOBS, NOW, SECRETS, Situation, outcome, situations
 from tests.golden import golden
@@ -504,36 +502,8 @@ members = st.sampled_from(
      "joinKey", "joinHash", "joinHashHash", "joinAddress", "name", "description", "deployFee",
      "maxConcurrentJobs", "deployAccess", "join_hash", "group", "self", "cls"]
 )  # fmt: skip
-any_json: st.SearchStrategy[Any] = st.recursive(
-    scalars,
-    lambda values: st.lists(values, max_size=4) | st.dictionaries(members | st.text(), values),
-    max_leaves=12,
-)
+any_json = json_values(scalars, members)
 operation_names = st.sampled_from(sorted(set(OPERATIONS.values())))
-
-Path = tuple[int | str, ...]
-
-
-def paths(value: Any, so_far: Path = ()) -> Iterator[Path]:
-    """Where in a JSON value there is something."""
-    yield so_far
-    if isinstance(value, dict):
-        for key in value:
-            yield from paths(value[key], (*so_far, key))
-    if isinstance(value, list):
-        for place, item in enumerate(value):
-            yield from paths(item, (*so_far, place))
-
-
-def replaced(value: Any, path: Path, new: Any) -> Any:
-    if not path:
-        return new
-    changed = copy.deepcopy(value)
-    inner = changed
-    for step in path[:-1]:
-        inner = inner[step]
-    inner[path[-1]] = new
-    return changed
 
 
 @st.composite
@@ -547,25 +517,6 @@ def spoilt_operations(draw: st.DrawFn) -> Operation:
         return attrs.evolve(operation, data=replaced(operation.data, path, draw(any_json)))
     except (TypeError, IndexError):  # that member does not fit in there
         return operation
-
-
-def is_of(value: Any, kind: Any) -> bool:
-    """Whether a value is what an annotation says, all the way down."""
-    origin = get_origin(kind)
-    if kind in (Any, object):
-        return True
-    if origin is Literal:
-        return value in get_args(kind)
-    if origin in (Union, types.UnionType):
-        return any(is_of(value, member) for member in get_args(kind))
-    if origin is tuple:
-        return isinstance(value, tuple)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        return False
-    if not attrs.has(kind):
-        return True
-    hints = get_type_hints(kind)
-    return all(is_of(getattr(value, field.name), hints[field.name]) for field in attrs.fields(kind))
 
 
 def check_what_comes_of(operation: Operation) -> None:
@@ -665,12 +616,6 @@ def spoilt_operations_with_a_hash(draw: st.DrawFn) -> Operation:
         hidden = draw(st.sampled_from(["joinHash", "joinHashHash", "joinSecret"]))
         data = replaced(data, (*path, hidden), HASH.reveal())
     return attrs.evolve(operation, data=data)
-
-
-def inside(value: Any, path: Path) -> Any:
-    for step in path:
-        value = value[step]
-    return value
 
 
 @settings(max_examples=300)

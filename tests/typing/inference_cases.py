@@ -29,9 +29,12 @@ from cg_core import (
     ListGroups,
     ListJobs,
     OpaqueId,
+    Refused,
     RemoveAllJobs,
     RemoveJob,
 )
+from cg_core.ecmascript_json import JSONValue
+from cg_core.replies import from_reply, to_reply
 
 JOB = JobId("P+Y4IApeFQLrYS2W7MkVg7")
 ADDRESS = Address("0x8e077691A9f7152F7F709479233d06FA5273c15d")
@@ -95,6 +98,26 @@ async def async_methods(client: AsyncClient) -> None:
     assert_type(await client.cancel_all_jobs(5), tuple[JobId, ...] | None)
     assert_type(await client.get_group(5), Group)
     assert_type(await client.list_groups(), tuple[Group, ...])
+
+
+def replies(payload: JSONValue, refusal: Refused) -> None:
+    assert_type(from_reply(CreateGroup("farm"), True, payload), int | OpaqueId)
+    assert_type(from_reply(ChangeGroup(5, name="farm"), True, payload), None)
+    assert_type(from_reply(DeleteGroup(5), True, payload), None)
+    assert_type(from_reply(AddJob(5, JOB), True, payload), None)
+    assert_type(from_reply(AddJobToGroups(JOB, [5]), True, payload), tuple[AddJobResult, ...])
+    assert_type(from_reply(ListJobs(5), True, payload), tuple[JobId, ...])
+    assert_type(from_reply(RemoveJob(5, JOB), True, payload), None)
+    assert_type(from_reply(RemoveAllJobs(5), True, payload), tuple[JobId, ...] | None)
+    assert_type(from_reply(CancelJob(5, JOB), True, payload), None)
+    assert_type(from_reply(CancelAllJobs(5), True, payload), tuple[JobId, ...] | None)
+    assert_type(from_reply(GetGroup(5), True, payload), Group)
+    assert_type(from_reply(ListGroups(), True, payload), tuple[Group, ...])
+    to_reply(ListJobs(5), (JOB,))
+    to_reply(ListJobs(5), refusal)
+    to_reply(ListJobs(5), 5)  # type: ignore[misc] # wrong
+    to_reply(GetGroup(5), None)  # type: ignore[misc] # wrong
+    to_reply(CreateGroup("farm"), "farm")  # type: ignore[misc] # wrong
 
 
 def right_arguments(client: Client, group: OpaqueId, hash: JoinHash, secret: JoinSecret) -> None:

@@ -1,0 +1,130 @@
+"""Socket.IO 5 packets (its protocol document, revision 5), each the data of an Engine.IO message.
+
+    type digit [attachments "-"] [namespace ","] [id] [JSON]
+    2["message","text"]      the event that carries DCP
+    451-["message",...]      within its Engine.IO packet; the attachments of it follow as binary
+
+What is refused here is what the official parser refuses, and events without a name.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+import attrs
+
+from cg_core.ecmascript_json import JSONValue, parse, stringify
+from cg_core.errors import ProtocolError
+
+_EVENT = "message"
+_RESERVED = frozenset(
+    ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
+)
+# A number may have as many digits as JavaScript can count with.
+_HEAD = re.compile("([0-6])(?:(?<=[56])([0-9]{1,15})-)?(?:(/[^,]*),?)?([0-9]{1,15})?", re.ASCII)
+
+
+class PacketType(enum.Enum):
+    """What a packet is for; the value is its first character."""
+
+    CONNECT = "0"
+    DISCONNECT = "1"
+    EVENT = "2"
+    ACK = "3"
+    CONNECT_ERROR = "4"
+    BINARY_EVENT = "5"
+    BINARY_ACK = "6"
+
+
+_BINARY = (PacketType.BINARY_EVENT, PacketType.BINARY_ACK)
+
+
+@attrs.frozen
+class Packet:
+    """A packet.
+
+    Attributes:
+        type: what it is for.
+        data: its JSON value, None where there is none (null is never one); it may hold a join
+            hash, so it is left out of the repr.
+        namespace: for whom it is.
+        id: the number by which it wants to be acknowledged, or acknowledges.
+        attachments: how many binary messages belong to it.
+    """
+
+    type: PacketType
+    data: JSONValue = attrs.field(default=None, repr=False)
+    namespace: str = "/"
+    id: int | None = None
+    attachments: int = 0
+
+
+def encode_packet(packet: Packet) -> str:
+    """The text of a packet."""
+    attachments = f"{packet.attachments}-" if packet.type in _BINARY else ""
+    namespace = "" if packet.namespace == "/" else f"{packet.namespace},"
+    id = "" if packet.id is None else str(packet.id)
+    data = "" if packet.data is None else stringify(packet.data)
+    return f"{packet.type.value}{attachments}{namespace}{id}{data}"
+
+
+def decode_packet(text: str) -> Packet:
+    """The packet of a text.
+
+    Raises:
+        ProtocolError: it is none, or its data does not fit its type.
+    """
+    head = _HEAD.match(text)
+    if head is None:
+        raise ProtocolError("a Socket.IO packet must begin with a digit from 0 to 6")
+    packet_type = PacketType(head[1])
+    if packet_type in _BINARY and head[2] is None:
+        raise ProtocolError("a binary Socket.IO packet must say how many attachments it has")
+    data = parse(text[head.end() :]) if head.end() < len(text) else None
+    if not _fits(packet_type, data, present=head.end() < len(text)):
+        raise ProtocolError(f"a Socket.IO packet {packet_type.name} has data that does not fit it")
+    return Packet(
+        packet_type,
+        data,
+        head[3] or "/",
+        None if head[4] is None else int(head[4]),
+        int(head[2] or 0),
+    )
+
+
+def message(text: str) -> str:
+    """The packet of the event that carries a string of DCP's transport."""
+    return f'2["{_EVENT}",{stringify(text)}]'
+
+
+def message_text(packet: Packet) -> str | None:
+    """The string of DCP's transport that a packet carries; None where it is to be ignored."""
+    if packet.type is PacketType.EVENT and packet.namespace == "/":
+        match packet.data:
+            # What follows the string is ignored, and so is a wish for an acknowledgement.
+            case [name, str(text), *_] if name == _EVENT:
+                return text
+    return None
+
+
+def _fits(packet_type: PacketType, data: JSONValue, *, present: bool) -> bool:
+    match packet_type:
+        case PacketType.CONNECT:
+            return isinstance(data, dict) or not present
+        case PacketType.DISCONNECT:
+            return not present
+        case PacketType.CONNECT_ERROR:
+            return isinstance(data, dict | str)
+        case PacketType.ACK | PacketType.BINARY_ACK:
+            return isinstance(data, list)
+    return isinstance(data, list) and _is_name(data[:1])  # an event
+
+
+def _is_name(first: list[JSONValue]) -> bool:
+    match first:
+        case [str(name)]:
+            return name not in _RESERVED
+        case [int() | float() as number]:
+            return not isinstance(number, bool)
+    return False

@@ -1,0 +1,95 @@
+"""Signatures of Ethereum personal messages, and how JavaScript's Buffers write them (wire.md).
+
+{"r":{"type":"Buffer","data":[32 bytes]},"s":{"type":"Buffer","data":[32 bytes]},"v":27}
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import attrs
+
+from cg_core.addresses import Address
+from cg_core.ecmascript_json import JSONValue
+from cg_core.errors import ProtocolError
+from cg_core.hashing import personal_message_digest
+from cg_core.identity import Identity
+from cg_core.secp256k1 import recover
+
+_V_BASE = 27  # what Ethereum adds to the recovery id
+_NUMBER_SIZE = 32
+_NUMBER_TEXT = f'{{"type":"Buffer","data":[{",".join(["%d"] * _NUMBER_SIZE)}]}}'
+_TEXT = f'{{"r":{_NUMBER_TEXT},"s":{_NUMBER_TEXT},"v":%d}}'
+
+
+@attrs.frozen
+class Signature:
+    """The signature of a text.
+
+    Attributes:
+        rsv: r, s and the recovery id (0 or 1), 65 bytes.
+    """
+
+    rsv: bytes
+
+    @classmethod
+    def of(cls, identity: Identity, text: str) -> Self:
+        """The signature of a text by an identity; the same pair gives the same one (RFC 6979)."""
+        return cls(identity.sign(personal_message_digest(text.encode())))
+
+    @classmethod
+    def from_json(cls, value: JSONValue) -> Self:
+        """Read a signature: r and s as Buffers or arrays of 32 numbers, v 27, 28, 0 or 1.
+
+        Raises:
+            ProtocolError: it has another form (EINVAL).
+        """
+        if not isinstance(value, dict):
+            raise _invalid("signature must be an object")
+        v = value.get("v")
+        if type(v) is not int or v not in (0, 1, _V_BASE, _V_BASE + 1):
+            raise _invalid("signature.v must be 27, 28, 0 or 1")
+        return cls(_number(value, "r") + _number(value, "s") + bytes([v % _V_BASE]))
+
+    def signer(self, text: str) -> Address:
+        """The address whose key signed the text.
+
+        Raises:
+            ProtocolError: this signs nothing on the curve (EINVAL).
+        """
+        try:
+            key = recover(self.rsv, personal_message_digest(text.encode()))
+        except ValueError:
+            raise _invalid("the signature is none of this curve") from None
+        return Address.of_public_key(key)
+
+    def to_json(self) -> JSONValue:
+        """The signature as JavaScript's Buffers become JSON."""
+        r, s = list(self.rsv[:32]), list(self.rsv[32:64])
+        return {
+            "r": {"type": "Buffer", "data": r},  # type: ignore[dict-item] # ints are JSON values
+            "s": {"type": "Buffer", "data": s},  # type: ignore[dict-item] # the same
+            "v": _V_BASE + self.rsv[64],
+        }
+
+    def json_text(self) -> str:
+        """What `to_json` gives, printed."""
+        return _TEXT % (*self.rsv[:64], _V_BASE + self.rsv[64])
+
+
+def _number(signature: dict[str, JSONValue], name: str) -> bytes:
+    value = signature.get(name)
+    if isinstance(value, dict) and value.get("type") == "Buffer":
+        value = value.get("data")
+    if not isinstance(value, list) or len(value) != _NUMBER_SIZE:
+        raise _invalid(f"signature.{name} must be a Buffer, or an array, of {_NUMBER_SIZE} numbers")
+    try:
+        if set(map(type, value)) == {int}:  # True would pass for 1
+            return bytes(value)  # type: ignore[arg-type] # they are ints, see above
+    except ValueError:
+        pass  # some are not from 0 to 255
+    raise _invalid(f"signature.{name} must hold numbers from 0 to 255")
+
+
+def _invalid(message: str) -> ProtocolError:
+    return ProtocolError(message, code="EINVAL")
