@@ -70,6 +70,8 @@ from cg_core.session.validity import StampMemory
 
 _CLOSE = "EPIPE"  # the code of an ordinary close
 _WRONG_NONCE = "DCPC-1026"  # dcp-client's code for it
+# Times most_unanswered. An ack too many is given at each resume, and not for ever.
+_MOST_UNTAKEN = 10
 
 
 class _Timer(enum.Enum):
@@ -118,6 +120,7 @@ class Session:
         self._outgoing = Outgoing(self._calls, self._settings.batch_length)
         # The peer's requests, until our answer is signed, and whether there is an answer.
         self._asked: dict[str, bool] = {}
+        self._unanswered = 0
         self._keepalive: Call | None = None  # the last after a resume
         self._sid = ""
         self._connect: OnDeck | None = None
@@ -362,6 +365,7 @@ class Session:
         if self._asked.get(response.id) is not False:
             raise InvalidValue(f"there is no open request {response.id!a:.80}")
         self._asked[response.id] = True
+        self._unanswered -= 1
         self._outgoing.append(response)
 
     # Sending
@@ -433,8 +437,10 @@ class Session:
         return call.id
 
     def _pay_ack(self) -> None:
-        # Who waits for an ack sends nothing more: that is how a peer is slowed down.
-        if self._delivery.owes_ack and len(self._asked) < self._settings.most_unanswered:
+        # Who waits for an ack sends nothing more: that is how a peer is slowed down. But who is to
+        # prove itself needs one before it can take the answers that lie ready.
+        open_ = self._unanswered if self._transports.current is None else len(self._asked)
+        if self._delivery.owes_ack and open_ < self._settings.most_unanswered:
             self._delivery.pay_ack(self._transports)
 
     # Receiving
@@ -564,7 +570,10 @@ class Session:
     def _handle_request(self, request: Request, now: Instant, *, alone: bool) -> None:
         assert self.peer is not None  # it signed this
         payload = request.payload
+        if len(self._asked) >= _MOST_UNTAKEN * self._settings.most_unanswered:
+            raise _invalid("the peer does not take its answers")
         self._asked[request.id] = False
+        self._unanswered += 1
         if payload.operation == "keepalive":
             self.respond(request.id, {"success": True})
             return
@@ -613,6 +622,7 @@ class Session:
         self._calls.fail_sent(why)
         self._outgoing.clear()
         self._asked.clear()
+        self._unanswered = 0
         self._set_timer(_Timer.CLOSE, self._settings.close_timeout, now)
 
     def _give_up(self) -> None:
@@ -633,6 +643,7 @@ class Session:
         self._calls.fail_sent("the session ended before it was answered; it may have been acted on")
         self._outgoing.clear()
         self._asked.clear()
+        self._unanswered = 0
         for timer in (*TransportTimer, *_Timer):
             self._deadlines.set(timer, None)
         self._events.append(SessionClosed(self._error))

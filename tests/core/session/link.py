@@ -150,7 +150,7 @@ class Record:
         self.texts: list[str] = []
         self.delivered: set[str] = set()
         self._numbered: dict[str, str] = {}  # by ack token
-        self._acks: dict[str, dict[str, Any]] = {}  # by ack token
+        self._acks: dict[tuple[str, str], dict[str, Any]] = {}  # by session and ack token
         self._ids: dict[str, str] = {}  # requests and batches, by id
         self._handed_out: dict[str, str] = {}  # nonces, to the token that they came with
         self._used: set[str] = set()  # nonces
@@ -179,9 +179,17 @@ class Record:
         if isinstance(body, dict) and body.get("type") == "ack":
             self._acked.add(str(body["token"]))
 
+    def was_taken(self, body: dict[str, Any]) -> bool:
+        """Whether a message reached a session, and not only a transport that was dropped."""
+        return (body.get("dcpsid"), body.get("ackToken")) in self._acks
+
     def _add_ack(self, body: dict[str, Any]) -> None:
+        if "dcpsid" not in body:
+            self._handed_out.setdefault(body["nonce"], body["token"])
+            return  # a connect may be repeated, and each begins a session of its own
         ack = {name: value for name, value in body.items() if name != "dcpsid"}
-        assert self._acks.setdefault(ack["token"], ack) == ack, "two acks of one message"
+        key = (body["dcpsid"], ack["token"])
+        assert self._acks.setdefault(key, ack) == ack, "two acks of one message"
         assert self._handed_out.setdefault(ack["nonce"], ack["token"]) == ack["token"]
 
     def _add_message(self, sender: object, body: dict[str, Any], *, established: bool) -> None:
@@ -190,6 +198,9 @@ class Record:
             assert operation_of(body) == "connect" or body["type"] == "response"
         else:
             assert nonce in self._handed_out, "nobody gave this nonce"
+            # A farewell takes the nonce that it was given, were it in a text that is replayed.
+            if sender is None and operation_of(body) == "close":
+                return
             assert nonce not in self._used, "a nonce was used twice"
             self._used.add(nonce)
         if sender is not None:
@@ -308,7 +319,7 @@ class Link:
             wire = self.wires[number]
             assert wire.client is client
             assert wire.client_has, "a text for a transport that is gone"
-            self.record.add(client, text, established=client.is_open)
+            self.record.add(client, text, established=client.session.session_id is not None)
             if wire.intact:
                 wire.to_target.append(text)
         while (event := client.session.next_event()) is not None:
