@@ -101,7 +101,8 @@ class Target:
             if isinstance(key, Session):
                 key.handle_timeout(now)
                 self._collect(key)
-            elif isinstance(key, tuple):
+            else:
+                assert isinstance(key, tuple)  # of one transport that belongs to no session yet
                 self._transport_timed_out(key[0], now)
 
     # Transports

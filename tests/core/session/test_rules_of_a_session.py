@@ -18,7 +18,7 @@ from cg_core import (
     ProtocolError,
 )
 from cg_core.ecmascript_json import stringify
-from cg_core.sealed import seal
+from cg_core.sealed import seal, unseal
 from cg_core.session import (
     Event,
     Instant,
@@ -650,7 +650,9 @@ def test_what_comes_over_a_transport_that_was_dropped_is_nothing() -> None:
     pair = connected()
     body = stringify(good(pair))
     pair.cut("first", at(1))
-    pair.target.receive("first", seal(CLIENT, body), at(1))
+    text = seal(CLIENT, body)
+    pair.target.receive("first", text, at(1))
+    pair.target.receive_sealed("first", unseal(text), at(1))
     assert pair.target.data_to_send(at(1)) == []
     assert events_of(pair.target) == []
 
