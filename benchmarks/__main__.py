@@ -15,7 +15,7 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import hashing, imports, memory, requests, session
+from benchmarks import framing, hashing, imports, memory, requests, session
 from benchmarks.measure import Figure
 
 SUBJECTS = {
@@ -23,6 +23,7 @@ SUBJECTS = {
     "requests": requests,
     "memory": memory,
     "session": session,
+    "framing": framing,
     "imports": imports,
 }
 LIBRARIES = ("attrs", "cattrs", "coincurve", "eth-hash", "safe-pysha3")

@@ -27,6 +27,8 @@ def test_a_quick_run_gives_every_figure(tmp_path: Path) -> None:
         "list_jobs",
         "exchange",
         "idle session",
+        "packets",
+        "DCP transport",
         "import",
     ):
         assert work in works
