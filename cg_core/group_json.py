@@ -38,17 +38,22 @@ def _to_json(value: Any) -> Any:
 
 def structure_groups(converter: cattrs.Converter) -> None:
     """Have a converter make groups of their JSON objects, with every member checked (C-1, C-4)."""
-    members = {field.name: _member(field.name) for field in attrs.fields(Group)}
-    structure = make_dict_structure_fn(Group, converter, **members)
-    names = {camel_case(field) for field in members}
 
-    def structure_group(value: Any, kind: type[Group]) -> Group:
-        lacking = names - strict(value, dict).keys()
-        if lacking:  # a default would be half an answer
-            raise InvalidValue(f"the group lacks {min(lacking)}")
-        return structure(value, kind)
+    def make(_: type[Group]) -> Callable[[Any, Any], Group]:
+        # At the first group: a program that asks for none does not wait for it.
+        members = {field.name: _member(field.name) for field in attrs.fields(Group)}
+        structure = make_dict_structure_fn(Group, converter, **members)
+        names = {camel_case(field) for field in members}
 
-    converter.register_structure_hook(Group, structure_group)
+        def structure_group(value: Any, kind: type[Group]) -> Group:
+            lacking = names - strict(value, dict).keys()
+            if lacking:  # a default would be half an answer
+                raise InvalidValue(f"the group lacks {min(lacking)}")
+            return structure(value, kind)
+
+        return structure_group
+
+    converter.register_structure_hook_factory(lambda kind: kind is Group, make)
 
 
 def _member(field: str) -> Any:

@@ -107,7 +107,10 @@ def cg_at_terminal(
                     assert asked.endswith(b"Join secret: "), asked
                     shown += asked
                     terminal.write(line.encode())
-                shown += read(terminal.fileno())
+                # A key may come between Python's look at its signals and its wait for a line, as a
+                # person's may, who presses it again.
+                key = types if types and not types.endswith("\n") else None
+                shown += read(terminal.fileno(), again=key)
                 written = process.stdout.read() if process.stdout else b""
                 status = process.wait(SECONDS)
             finally:
@@ -116,12 +119,17 @@ def cg_at_terminal(
     return Ended(status, written.decode() if stdout is not None else text, text)
 
 
-def read(terminal: int, until: bytes | None = None) -> bytes:
+def read(terminal: int, until: bytes | None = None, again: str | None = None) -> bytes:
     """What a terminal shows, up to a text or until nobody writes to it any more."""
     shown = b""
+    patience = SECONDS
     with suppress(OSError):  # how Linux says that nobody has the terminal open
         while until is None or not shown.endswith(until):
-            ready, _, _ = select.select([terminal], [], [], SECONDS)
+            ready, _, _ = select.select([terminal], [], [], 5 if again else patience)
+            if not ready and again and patience > 0:
+                patience -= 5
+                os.write(terminal, again.encode())
+                continue
             assert ready, f"nothing more than {shown!r}"
             more = os.read(terminal, 1 if until else 65536)
             if not more:

@@ -143,6 +143,12 @@ def test_a_value_that_is_nested_too_deeply_is_refused() -> None:
         value = value.pop()
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize("digits", [310, 4_300, 4_301, 100_000])
+def test_an_integer_beyond_the_doubles_is_printed_as_null(sign: str, digits: int) -> None:
+    assert stringify(parse(f"[{sign}{'1' * digits},1]")) == "[null,1]"
+
+
 @pytest.mark.parametrize("digits", [16, 5_000])
 def test_a_number_of_many_digits_is_read_as_a_double(digits: int) -> None:
     value = parse("1" * digits)
