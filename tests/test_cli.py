@@ -63,9 +63,11 @@ cg = partial(python, "-m", "cg_backends.cli")
 """Run `cg` with pipes."""
 
 
-# Becomes `cg` with the terminal as its own, as a shell would start it.
+# Becomes `cg` with the terminal as its own, as a shell would start it: one that itself was started
+# in the background has SIGINT ignored, which would be inherited.
 AT_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, signal, sys, termios
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.executable, [sys.executable, "-m", "cg_backends.cli", *sys.argv[1:]])
 """
@@ -107,10 +109,7 @@ def cg_at_terminal(
                     assert asked.endswith(b"Join secret: "), asked
                     shown += asked
                     terminal.write(line.encode())
-                # A key may come between Python's look at its signals and its wait for a line, as a
-                # person's may, who presses it again.
-                key = types if types and not types.endswith("\n") else None
-                shown += read(terminal.fileno(), again=key)
+                shown += read(terminal.fileno())
                 written = process.stdout.read() if process.stdout else b""
                 status = process.wait(SECONDS)
             finally:
@@ -119,17 +118,12 @@ def cg_at_terminal(
     return Ended(status, written.decode() if stdout is not None else text, text)
 
 
-def read(terminal: int, until: bytes | None = None, again: str | None = None) -> bytes:
+def read(terminal: int, until: bytes | None = None) -> bytes:
     """What a terminal shows, up to a text or until nobody writes to it any more."""
     shown = b""
-    patience = SECONDS
     with suppress(OSError):  # how Linux says that nobody has the terminal open
         while until is None or not shown.endswith(until):
-            ready, _, _ = select.select([terminal], [], [], 5 if again else patience)
-            if not ready and again and patience > 0:
-                patience -= 5
-                os.write(terminal, again.encode())
-                continue
+            ready, _, _ = select.select([terminal], [], [], SECONDS)
             assert ready, f"nothing more than {shown!r}"
             more = os.read(terminal, 1 if until else 65536)
             if not more:
