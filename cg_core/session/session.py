@@ -261,7 +261,8 @@ class Session:
         on_deck = self._delivery.on_deck
         call = self._keepalive
         return call is not None and (
-            not call.sent or (on_deck is not None and on_deck.message_id == call.id)
+            (call.id in self._calls and not call.sent)
+            or (on_deck is not None and on_deck.message_id == call.id)
         )
 
     # Our requests

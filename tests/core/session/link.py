@@ -151,7 +151,6 @@ class Record:
         self.delivered: set[str] = set()
         self._numbered: dict[str, str] = {}  # by ack token
         self._acks: dict[tuple[str, str], dict[str, Any]] = {}  # by session and ack token
-        self._ids: dict[str, str] = {}  # requests and batches, by id
         self._handed_out: dict[str, str] = {}  # nonces, to the token that they came with
         self._used: set[str] = set()  # nonces
         self._acked: set[str] = set()  # tokens whose acks were delivered
@@ -254,8 +253,14 @@ class Link:
     # Clients and their users
 
     def _new_client(self, identity: Identity) -> Client:
-        identifiers = RandomIdentifiers(Role.INITIATOR, self._random_text)
-        client = Client(identity, Session(Role.INITIATOR, identity, identifiers, self.settings))
+        session = Session(
+            Role.INITIATOR,
+            identity,
+            RandomIdentifiers(Role.INITIATOR, self._random_text),
+            self.settings,
+            peer=SERVICE.address if self.hostile else None,
+        )
+        client = Client(identity, session)
         client.session.start(self.now)
         self._collect_client(client)
         return client
@@ -442,7 +447,8 @@ class Link:
             self.target_sessions.discard(session_id)
             for client in self.clients:
                 if client.session.session_id == session_id:
-                    assert client.excused or client.is_closed or self.hostile or self._waiting
+                    may_end = client.excused or client.is_closed or self.hostile
+                    assert may_end or self._waiting, event.error
                     client.excused = True
             for key in [key for key in self.to_answer if key[0] == session_id]:
                 del self.to_answer[key]
@@ -459,14 +465,15 @@ class Link:
 
     # Wires
 
-    def open(self, client: Client) -> Wire:
-        """The transport that a client wanted is there."""
+    def open(self, client: Client, *, to_stranger: bool = False) -> Wire:
+        """The transport that a client wanted is there; or one to a stranger."""
         assert client.wants
         client.wants = False
-        wire = client.wire = Wire(next(self._wire_numbers), client)
+        wire = client.wire = Wire(next(self._wire_numbers), client, target_has=not to_stranger)
         self.wires[wire.number] = wire
-        self.target.transport_opened(wire.number, self.now)
-        self._collect_target()
+        if wire.target_has:
+            self.target.transport_opened(wire.number, self.now)
+            self._collect_target()
         client.session.transport_opened(wire.number, self.now)
         self._collect_client(client)
         return wire
@@ -500,6 +507,13 @@ class Link:
         self._collect_target()
         if wire.client is not None:
             self._collect_client(wire.client)
+
+    def inject(self, wire: Wire, text: str, *, to_target: bool) -> list[str]:
+        """A stranger says something within a transport; what comes out at once."""
+        before = len(self.record.texts)
+        (wire.to_target if to_target else wire.to_client).appendleft(text)
+        self.deliver(wire, to_target=to_target)
+        return self.record.texts[before:]
 
     def cut(self, wire: Wire, *, arrive_at_target: int = 0, arrive_at_client: int = 0) -> None:
         """Break a transport: beyond so many, what is under way is lost."""

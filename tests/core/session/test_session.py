@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from hypothesis import Phase, settings
+import gc
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -11,14 +17,32 @@ from hypothesis.stateful import (
     rule,
 )
 
-from cg_core.session import Settings
+from cg_core import JobNotFound, Operation
+from cg_core.ecmascript_json import stringify
+from cg_core.sealed import seal
+from cg_core.session import (
+    RandomIdentifiers,
+    RequestReceived,
+    ResponseReceived,
+    Role,
+    Session,
+    SessionClosed,
+    Settings,
+    State,
+)
+from tests.core.json_values import json_values, paths, replaced
 from tests.core.session.link import (
+    SERVICE,
     STRANGER,
+    USERS,
     Client,
     Link,
     Wire,
+    at,
     body_of,
+    events_of,
     operation_of,
+    random_text,
     sealed,
 )
 
@@ -179,9 +203,7 @@ class NetworkMachine(RuleBasedStateMachine):
 
     @rule(told=st.booleans())
     def settle(self, told: bool) -> None:
-        for client in self.link.clients:
-            if client.is_closed:
-                self.link.restart_client(client)
+        self.restart_closed()
         waiting = list(self.link.open_requests())
         sent = len(self.link.record.texts)
         self.link.settle(told=told)
@@ -191,9 +213,15 @@ class NetworkMachine(RuleBasedStateMachine):
             for asked in waiting:
                 assert not asked.is_open
 
+    def restart_closed(self) -> None:
+        for client in self.link.clients:
+            if client.is_closed:
+                self.link.restart_client(client)
+
     def teardown(self) -> None:
         if not hasattr(self, "link"):
             return
+        self.restart_closed()
         self.link.hostile = False
         self.settle(told=True)
         for client in self.link.clients:
@@ -207,9 +235,253 @@ class NetworkMachine(RuleBasedStateMachine):
         assert all(client.session.next_deadline() is None for client in self.link.clients)
 
 
-NetworkTest = NetworkMachine.TestCase
-NetworkTest.settings = settings(
-    max_examples=150,
+class HostileMachine(NetworkMachine):
+    """The same, where strangers write into the transports, and take the target's place.
+
+    They may end sessions, and that is all that they may do.
+    """
+
+    hostile = True
+
+    @precondition(lambda self: self.link.record.texts)
+    @rule(choice=choices, what=choices, recent=st.booleans(), to_target=st.booleans())
+    def write_into(self, choice: int, what: int, recent: bool, to_target: bool) -> None:
+        texts = self.link.record.texts
+        text = texts[-1 - what % min(len(texts), 6)] if recent else texts[what % len(texts)]
+        if wire := self.wire(choice):
+            self.link.inject(wire, text, to_target=to_target)
+
+    @precondition(lambda self: self.link.record.texts)
+    @rule(choice=choices, what=choices, how=st.integers(0, 3), to_target=st.booleans())
+    def write_what_does_not_verify(self, choice: int, what: int, how: int, to_target: bool) -> None:
+        texts = self.link.record.texts
+        genuine = texts[what % len(texts)]
+        text = (
+            "{}",
+            genuine[:-1],
+            genuine.replace('"nonce":', '"nonce" :'),
+            genuine.replace('"type":"', '"type":"x', 1),
+        )[how]
+        if wire := self.wire(choice):
+            assert self.link.inject(wire, text, to_target=to_target) == []
+
+    @precondition(lambda self: self.link.record.texts)
+    @rule(choice=choices, what=choices, to_target=st.booleans())
+    def write_as_stranger(self, choice: int, what: int, to_target: bool) -> None:
+        texts = self.link.record.texts
+        body = body_of(texts[what % len(texts)])
+        wire = self.wire(choice)
+        if wire and (operation_of(body) != "connect" or not to_target):
+            assert self.link.inject(wire, sealed(STRANGER, **body), to_target=to_target) == []
+
+    @rule(choice=choices)
+    def take_the_targets_place(self, choice: int) -> None:
+        client = self.client(choice)
+        if client.wants:
+            self.link.open(client, to_stranger=True)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "link"):
+            return
+        for wire in self.link.wires.values():
+            if wire.client is not None:
+                self.link.cut(wire)
+        self.settle(told=True)  # the sessions that were broken end; the others go on
+        super().teardown()
+
+
+generated = settings(
+    max_examples=80,
     stateful_step_count=50,
     phases=(Phase.generate,),  # shrinking would take minutes
 )
+NetworkTest = NetworkMachine.TestCase
+NetworkTest.settings = generated
+HostileTest = HostileMachine.TestCase
+HostileTest.settings = generated
+
+
+# Peers that sign anything
+
+
+def conversation(link: Link) -> Iterator[tuple[Wire, bool, str]]:
+    """Every kind of message; each text, and where it goes, before it arrives there."""
+    (client,) = link.clients
+    wire = link.open(client)
+    for turn in range(6):
+        for to_target in (True, False) * 3:
+            queue = wire.to_target if to_target else wire.to_client
+            while queue:
+                yield wire, to_target, queue[0]
+                link.deliver(wire, to_target=to_target)
+        for key in list(link.to_answer):
+            link.answer(key, refuse=turn > 2)
+        if turn == 0:
+            link.ask(client, for_member=True)
+        elif turn == 2:
+            for _ in range(3):
+                link.ask(client)
+        elif turn == 4:
+            link.close_client(client)
+
+
+TEXTS_OF_CONVERSATION = sum(1 for _ in conversation(Link()))
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**53), 2**53),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([1e308, -1e308, 5e-324, "5.3.0", "[" * 9_000, "{}", "\ud800", "x" * 300]),
+    st.sampled_from(["ack", "request", "response", "notification", "batch"]),
+    st.sampled_from(["connect", "close", "keepalive", "test"]),
+    st.text(max_size=9),
+)
+member_names = st.sampled_from(
+    ["type", "id", "payload", "operation", "data", "jsonData", "validity", "auth", "dcpsid"]
+)
+
+
+@given(
+    st.integers(0, TEXTS_OF_CONVERSATION - 1), st.integers(0), json_values(scalars, member_names)
+)
+@example(5, 2, {"operation": "test", "jsonData": "[" * 900 + "]" * 900})
+@settings(max_examples=150)
+def test_whatever_a_peer_signs_no_method_raises(place: int, path: int, value: Any) -> None:
+    link = Link()
+    wire, to_target, text = next(
+        found for number, found in enumerate(conversation(link)) if number == place
+    )
+    body = body_of(text)
+    where = list(paths(body))
+    altered = stringify(replaced(body, where[path % len(where)], value))
+    (client,) = link.clients
+    session, target = client.session, link.target
+    if to_target:
+        target.receive(wire.number, seal(USERS[0], altered), link.now)
+    else:
+        session.receive(wire.number, seal(SERVICE, altered), link.now)
+    for seconds in (0, 200, 8_000, 16_000, 24_000):
+        link.seconds = seconds
+        session.handle_timeout(link.now)
+        target.handle_timeout(link.now)
+        for _, said in session.data_to_send(link.now):
+            target.receive(wire.number, said, link.now)
+        for _, said in target.data_to_send(link.now):
+            session.receive(wire.number, said, link.now)
+        session.transport_lost(wire.number, link.now)
+        target.transport_lost(wire.number, link.now)
+    assert session.state is State.CLOSED
+    assert len(target) == 0
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+@pytest.mark.parametrize("place", range(TEXTS_OF_CONVERSATION))
+def test_a_text_that_is_nested_without_end_is_not_answered(place: int, opening: str) -> None:
+    link = Link(hostile=True)
+    wire, to_target, _ = next(
+        found for number, found in enumerate(conversation(link)) if number == place
+    )
+    text = '{"owner":"0x","signature":{},"body":' + opening * 100_000
+    assert link.inject(wire, text, to_target=to_target) == []
+
+
+# What takes two turns of bad luck
+
+
+def lose(link: Link, client: Client) -> None:
+    """The transport breaks, and what was under way is lost; both ends learn of it."""
+    assert client.wire is not None
+    link.cut(client.wire)
+    link.break_told()
+
+
+def test_an_answer_comes_even_if_the_session_closes_while_it_is_being_resumed() -> None:
+    link = Link()
+    (client,) = link.clients
+    link.settle()
+    asked = link.ask(client)
+    lose(link, client)
+    wire = link.open(client)
+    link.deliver(wire, to_target=True)
+    link.deliver(wire, to_target=False)  # the two acks: now the request is said again,
+    link.deliver(wire, to_target=True)  # and is taken; a keepalive waits behind it
+    link.close_client(client)
+    lose(link, client)  # with the ack of the request
+    before = link.seconds
+    link.settle()
+    assert isinstance(asked.outcome, ResponseReceived)
+    assert client.is_closed
+    assert link.seconds == before
+
+
+def test_an_answer_after_the_end_and_the_loss_of_no_transport_are_nothing() -> None:
+    text = random_text()
+    client = Session(Role.INITIATOR, USERS[0], RandomIdentifiers(Role.INITIATOR, text))
+    target = Session(Role.TARGET, SERVICE, RandomIdentifiers(Role.TARGET, text))
+    client.start(at(0))
+    for session in (client, target):
+        session.transport_opened("wire", at(0))
+        session.transport_lost("another", at(0))
+    asked = client.request(lambda _: Operation("test", {}), at(0))
+    for _ in range(4):
+        for one, other in ((client, target), (target, client)):
+            for _, said in one.data_to_send(at(0)):
+                other.receive("wire", said, at(0))
+    assert isinstance(events_of(target)[-1], RequestReceived)
+    target.receive("wire", "not the client's", at(0))
+    assert isinstance(events_of(target)[-1], SessionClosed)
+    target.respond(asked, 1)
+    target.refuse(asked, JobNotFound("no job"))
+    assert target.data_to_send(at(0)) == []
+    assert target.next_event() is None
+
+
+# Memory
+
+
+def size(*roots: object) -> int:
+    """How many objects are held, however far away."""
+    seen: set[int] = set()
+    waiting = list(roots)
+    while waiting:
+        found = waiting.pop()
+        if id(found) not in seen and not isinstance(found, type | FunctionType | ModuleType):
+            seen.add(id(found))
+            waiting += gc.get_referents(found)
+    return len(seen)
+
+
+def test_what_is_over_takes_no_memory() -> None:
+    """Answers, refusals, cuts, abandoned and timed out requests, and sessions that ended."""
+    link = Link()
+    sizes = []
+    for turn in range(600):
+        (client,) = link.clients
+        link.settle()
+        for _ in range(turn % 3):
+            link.ask(client, patience=1e9)
+        if turn % 5 == 0:
+            link.abandon(client, link.ask(client, patience=1e9))
+        if turn % 6 == 0:
+            link.ask(client, patience=0.0)
+            link.wait_until(link.seconds)
+        if turn % 4 == 0 and client.wire is not None:
+            link.flow()
+            link.cut(client.wire)
+        if turn % 30 == 29:
+            link.settle()
+            link.close_client(client)
+            link.settle()
+            link.restart_client(client)
+        if turn % 3 == 2:
+            link.stranger(link.record.texts[-1])
+            link.stranger(link.record.texts[0])  # a connect: it begins a session of nobody
+        link.settle()
+        link.wait_until(link.seconds + 20)
+        if turn % 30 == 28:
+            sizes.append(size(link.clients[0].session, link.target))
+        client.asked.clear()  # the tests' own memory
+    # Deadlines that were taken away go when they are many; so it rises and falls.
+    early, late = sizes[:10], sizes[10:]
+    assert max(late) < max(early) + 60, sizes
+    assert min(late) < min(early) + 60, sizes

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -414,3 +416,93 @@ def test_a_peer_of_another_version_is_told_and_sent_away() -> None:
     assert closed.error is not None
     assert closed.error.code == "EVERSION"
     assert len(world.target) == 1
+
+
+# Many sessions
+
+
+def calls_in(work: Callable[[], object]) -> int:
+    """How many calls of Python functions some work takes."""
+    calls = 0
+
+    def count(frame: object, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def crowd(sessions: int) -> tuple[World, Client, str]:
+    """A target with so many sessions; the last of them."""
+    world, client, session_id = connected()
+    for number in range(1, sessions):
+        client = Client(world)
+        session_id = client.connect(number, at(number / 1_000))
+    world.events.clear()
+    return world, client, session_id
+
+
+def test_what_is_done_for_one_of_a_thousand_sessions_does_not_touch_the_others() -> None:
+    """As many calls as for one of two; all that differs is the way down a heap."""
+
+    def steps(world: World, client: Client, session_id: str) -> list[int]:
+        target = world.target
+        asked = client.session.request(lambda _: LIST, at(2))
+        (request,) = (text for _, text in client.session.data_to_send(at(2)))
+        transport = next(each for each, other in world.clients.items() if other is client)
+        counted = [
+            calls_in(lambda: target.receive(transport, request, at(2))),
+            calls_in(lambda: target.data_to_send(at(2))),
+            calls_in(lambda: list(iter(target.next_event, None))),
+            calls_in(target.next_deadline),
+            calls_in(lambda: target.respond(session_id, asked, {"success": True})),
+            calls_in(lambda: target.data_to_send(at(2))),
+            calls_in(lambda: target.transport_lost(transport, at(3))),
+            calls_in(lambda: target.data_to_send(at(3))),
+        ]
+        assert counted[0] > 10
+        return counted
+
+    # The first time is not like the others: what is made once is made then.
+    steps(*crowd(2))
+    few, many = steps(*crowd(2)), steps(*crowd(1_000))
+    assert len(few) == len(many)
+    assert all(more <= less + 4 for less, more in zip(few, many, strict=True)), (few, many)
+
+
+def test_each_of_many_deadlines_is_due_in_its_own_session_alone() -> None:
+    world = World()
+    clients = {}
+    for number in range(300):
+        client = Client(world)
+        clients[client.connect(number, at(0))] = client
+    for number, (session_id, client) in enumerate(clients.items()):
+        asked = client.session.request(lambda _: LIST, at(1))
+        client.flow(at(1))
+        world.target.respond(session_id, asked, number)
+        world.target.data_to_send(at(2 + number))  # it is lost: it waits for its ack from then on
+    world.events.clear()
+    for number, session_id in enumerate(clients):
+        due = world.target.next_deadline()
+        assert due == 2 + number + Settings().ack_timeout
+        world.target.handle_timeout(at(due))
+        assert world.collect(at(due)) == []
+        assert world.events == [(session_id, TransportDropped(number))]
+        world.events.clear()
+    for number, session_id in enumerate(clients):
+        due = world.target.next_deadline()
+        assert due == 2 + number + Settings().ack_timeout + Settings().linger_time
+        world.target.handle_timeout(at(due))
+        world.collect(at(due))
+        ((closed, event),) = world.events
+        assert closed == session_id
+        assert isinstance(event, SessionClosed)
+        world.events.clear()
+    assert len(world.target) == 0
+    assert world.target.next_deadline() is None
