@@ -32,6 +32,7 @@ from cg_core.session import (
 )
 from tests.core.json_values import json_values, paths, replaced
 from tests.core.session.link import (
+    MEMBER,
     SERVICE,
     STRANGER,
     USERS,
@@ -291,7 +292,7 @@ class HostileMachine(NetworkMachine):
 
 
 generated = settings(
-    max_examples=80,
+    max_examples=150,
     stateful_step_count=50,
     phases=(Phase.generate,),  # shrinking would take minutes
 )
@@ -412,6 +413,146 @@ def test_an_answer_comes_even_if_the_session_closes_while_it_is_being_resumed() 
     assert isinstance(asked.outcome, ResponseReceived)
     assert client.is_closed
     assert link.seconds == before
+
+
+def test_many_resumes_that_come_to_nothing_ask_for_one_sign_of_life() -> None:
+    link = Link()
+    (client,) = link.clients
+    link.settle()
+    lose(link, client)
+    for _ in range(20):
+        wire = link.open(client)
+        link.deliver(wire, to_target=True)
+        link.deliver(wire, to_target=False)  # the acks; what is sent now is lost
+        lose(link, client)
+        link.wait_until(link.seconds + 30)
+    before = len(link.record.texts)
+    link.settle()
+    said = link.record.texts[before:]
+    assert len(said) <= 8
+    assert sum(text.count('"operation":"keepalive"') for text in said) == 1
+
+
+# What comes twice
+
+
+def test_a_message_that_comes_twice_is_acked_twice_alike_and_done_once() -> None:
+    link = Link()
+    (client,) = link.clients
+    link.settle()
+    link.ask(client)
+    assert client.wire is not None
+    (request,) = client.wire.to_target
+    link.deliver(client.wire, to_target=True)
+    (ack,) = client.wire.to_client
+    assert link.inject(client.wire, request, to_target=True) == [ack]
+    assert len(link.to_answer) == 1
+    link.settle()
+    assert not list(link.open_requests())
+
+
+def test_an_ack_that_comes_twice_has_nothing_said_again_on_the_same_transport() -> None:
+    link = Link()
+    (client,) = link.clients
+    link.settle()
+    link.ask(client)
+    assert client.wire is not None
+    link.deliver(client.wire, to_target=True)
+    (ack,) = client.wire.to_client
+    link.deliver(client.wire, to_target=False)
+    link.ask(client)  # is on its way
+    assert link.inject(client.wire, ack, to_target=False) == []
+    link.settle()
+    assert not list(link.open_requests())
+
+
+def test_who_says_everything_twice_is_slowed_down_all_the_same() -> None:
+    link = Link(settings=Settings(most_unanswered=2))
+    (client,) = link.clients
+    link.settle()
+    wire = client.wire
+    assert wire is not None
+    for _ in range(9):
+        link.ask(client, for_member=True)  # each alone
+        for text in list(wire.to_target):
+            link.deliver(wire, to_target=True)
+            for said in link.inject(wire, text, to_target=True):
+                assert body_of(said)["messageId"] == body_of(text)["id"]
+        while wire.to_client:
+            link.deliver(wire, to_target=False)
+    assert len(link.to_answer) == 3
+    link.settle()
+    assert len(link.acted_on) == 9
+
+
+def test_who_comes_back_gets_no_ack_for_what_is_still_to_be_answered() -> None:
+    link = Link(settings=Settings(most_unanswered=2))
+    (client,) = link.clients
+    link.settle()
+    for _ in range(9):
+        link.ask(client, for_member=True)
+        for _ in range(4):
+            link.flow()
+        lose(link, client)
+        link.wait_until(link.seconds + 30)
+        link.flow()
+    assert 2 <= len(link.to_answer) <= 3
+    link.settle()
+    assert len(link.acted_on) == 9
+
+
+# What is still to be answered
+
+
+def test_what_is_answered_late_makes_room_for_others_to_be_abandoned() -> None:
+    link = Link(settings=Settings(most_abandoned=1))
+    (client,) = link.clients
+    link.settle()
+    for _ in range(9):
+        asked = link.ask(client)
+        link.flow()
+        link.abandon(client, asked)
+        link.settle()
+    for key in list(link.to_answer):
+        link.answer(key)
+    assert client.session.state is State.ESTABLISHED
+
+
+def test_a_target_that_closes_gives_the_answers_that_it_owes() -> None:
+    link = Link()
+    (client,) = link.clients
+    link.settle()
+    asked = link.ask(client)
+    link.flow()
+    (key,) = link.to_answer
+    link.close_session(key[0])
+    assert not link.flow()
+    link.answer(key)
+    while link.flow():
+        pass
+    assert isinstance(asked.outcome, ResponseReceived)
+    assert client.is_closed
+
+
+def test_in_a_batch_nobody_acts_for_another() -> None:
+    """What is proved by one signature of one request would be anybody's in a batch (C-9)."""
+    for in_batch in (False, True):
+        link = Link()
+        (client,) = link.clients
+        link.settle()
+        link.ask(client, for_member=True)
+        assert client.wire is not None
+        (text,) = client.wire.to_target
+        body = body_of(text)
+        assert body["auth"]
+        if in_batch:
+            member = {name: body[name] for name in body if name not in ("ackToken", "nonce")}
+            body |= {"id": "batch", "type": "batch", "payload": [member], "auth": {}}
+        link.target.receive(client.wire.number, sealed(USERS[0], **body), link.now)
+        found = link.target.next_event()
+        assert found is not None
+        assert isinstance(found[1], RequestReceived)
+        assert found[1].joins_as == (frozenset() if in_batch else {MEMBER.address})
 
 
 def test_an_answer_after_the_end_and_the_loss_of_no_transport_are_nothing() -> None:
