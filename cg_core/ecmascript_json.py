@@ -13,7 +13,7 @@ from collections.abc import Callable
 from json.encoder import encode_basestring
 from typing import Any, NoReturn, TypeAlias
 
-from cg_core.errors import ProtocolError
+from cg_core.errors import invalid_message
 
 JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | float | bool | None"
 """What JSON can say. Integers that no double holds are kept as they are written."""
@@ -37,9 +37,9 @@ def parse(text: str) -> JSONValue:
     try:
         value: JSONValue = _decode(text)
     except ValueError as error:
-        raise ProtocolError(f"this is not JSON: {error}", code="EINVAL") from None
+        raise invalid_message(f"this is not JSON: {error}") from None
     except RecursionError:
-        raise ProtocolError("this JSON is nested too deeply", code="EINVAL") from None
+        raise invalid_message("this JSON is nested too deeply") from None
     return value
 
 
@@ -53,7 +53,7 @@ def stringify(value: JSONValue) -> str:
     try:
         _write(value, pieces.append)
     except RecursionError:
-        raise ProtocolError("this value is nested too deeply", code="EINVAL") from None
+        raise invalid_message("this value is nested too deeply") from None
     return "".join(pieces)
 
 

@@ -141,6 +141,11 @@ class ProtocolError(ComputeGroupsError):
     default_code = "EPROTO"
 
 
+def invalid_message(message: str) -> ProtocolError:
+    """The error for what a peer said and no peer may say: EINVAL on the wire."""
+    return ProtocolError(message, code="EINVAL")
+
+
 class NetworkError(ComputeGroupsError):
     """The network failed before the request could be acted on."""
 

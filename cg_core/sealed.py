@@ -13,7 +13,7 @@ import attrs
 
 from cg_core.addresses import Address
 from cg_core.ecmascript_json import JSONValue, parse, stringify
-from cg_core.errors import InvalidArgument, ProtocolError
+from cg_core.errors import InvalidArgument, invalid_message
 from cg_core.identity import Identity
 from cg_core.signatures import Signature
 from cg_core.text import type_name
@@ -50,18 +50,20 @@ def unseal(text: str) -> Sealed:
     """
     value = parse(text)
     if not isinstance(value, dict):
-        raise _invalid(f"a sealed text must be an object, not {type_name(value)}")
+        raise invalid_message(f"a sealed text must be an object, not {type_name(value)}")
     for member in ("owner", "signature", "body"):
         if member not in value:
-            raise _invalid(f"the sealed text has no {member}")
+            raise invalid_message(f"the sealed text has no {member}")
     body_text = stringify(value["body"])
     signature = Signature.from_json(value["signature"])
     # The first is what all peers send, and cheap to see; the second, what is all right, too.
     if text != _sealed_text(value["owner"], signature, body_text) and text != stringify(value):
-        raise _invalid("the sealed text is not as JSON.stringify prints it, so it has two readings")
+        raise invalid_message(
+            "the sealed text is not as JSON.stringify prints it, so it has two readings"
+        )
     signer = signature.signer(body_text)
     if value["owner"] != signer and _address(value["owner"]) != signer:
-        raise _invalid("the message is not signed by its owner")
+        raise invalid_message("the message is not signed by its owner")
     return Sealed(signer, value["body"])
 
 
@@ -69,12 +71,8 @@ def _address(owner: JSONValue) -> Address:
     try:
         return Address(owner, "owner")  # type: ignore[arg-type] # it checks the type
     except InvalidArgument as error:
-        raise _invalid(error.message) from None
+        raise invalid_message(error.message) from None
 
 
 def _sealed_text(owner: object, signature: Signature, body_text: str) -> str:
     return f'{{"owner":"{owner}","signature":{signature.json_text()},"body":{body_text}}}'
-
-
-def _invalid(message: str) -> ProtocolError:
-    return ProtocolError(message, code="EINVAL")

@@ -10,8 +10,8 @@ from typing import Self
 import attrs
 
 from cg_core.addresses import Address
-from cg_core.ecmascript_json import JSONValue
-from cg_core.errors import ProtocolError
+from cg_core.ecmascript_json import JSONValue, parse
+from cg_core.errors import invalid_message
 from cg_core.hashing import personal_message_digest
 from cg_core.identity import Identity
 from cg_core.secp256k1 import recover
@@ -45,10 +45,10 @@ class Signature:
             ProtocolError: it has another form (EINVAL).
         """
         if not isinstance(value, dict):
-            raise _invalid("signature must be an object")
+            raise invalid_message("signature must be an object")
         v = value.get("v")
         if type(v) is not int or v not in (0, 1, _V_BASE, _V_BASE + 1):
-            raise _invalid("signature.v must be 27, 28, 0 or 1")
+            raise invalid_message("signature.v must be 27, 28, 0 or 1")
         return cls(_number(value, "r") + _number(value, "s") + bytes([v % _V_BASE]))
 
     def signer(self, text: str) -> Address:
@@ -60,17 +60,12 @@ class Signature:
         try:
             key = recover(self.rsv, personal_message_digest(text.encode()))
         except ValueError:
-            raise _invalid("the signature is none of this curve") from None
+            raise invalid_message("the signature is none of this curve") from None
         return Address.of_public_key(key)
 
     def to_json(self) -> JSONValue:
         """The signature as JavaScript's Buffers become JSON."""
-        r, s = list(self.rsv[:32]), list(self.rsv[32:64])
-        return {
-            "r": {"type": "Buffer", "data": r},  # type: ignore[dict-item] # ints are JSON values
-            "s": {"type": "Buffer", "data": s},  # type: ignore[dict-item] # the same
-            "v": _V_BASE + self.rsv[64],
-        }
+        return parse(self.json_text())
 
     def json_text(self) -> str:
         """What `to_json` gives, printed."""
@@ -82,14 +77,12 @@ def _number(signature: dict[str, JSONValue], name: str) -> bytes:
     if isinstance(value, dict) and value.get("type") == "Buffer":
         value = value.get("data")
     if not isinstance(value, list) or len(value) != _NUMBER_SIZE:
-        raise _invalid(f"signature.{name} must be a Buffer, or an array, of {_NUMBER_SIZE} numbers")
+        raise invalid_message(
+            f"signature.{name} must be a Buffer, or an array, of {_NUMBER_SIZE} numbers"
+        )
     try:
         if set(map(type, value)) == {int}:  # True would pass for 1
             return bytes(value)  # type: ignore[arg-type] # they are ints, see above
     except ValueError:
         pass  # some are not from 0 to 255
-    raise _invalid(f"signature.{name} must hold numbers from 0 to 255")
-
-
-def _invalid(message: str) -> ProtocolError:
-    return ProtocolError(message, code="EINVAL")
+    raise invalid_message(f"signature.{name} must hold numbers from 0 to 255")

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from cg_core.errors import ProtocolError
+from cg_core.errors import ProtocolError, invalid_message
 from cg_core.session.messages import ABSENT, Response
 from cg_core.session.versions import COMPATIBLE, VERSION, is_compatible
 
@@ -49,7 +49,7 @@ def answer_connect(data: Any, own_part: str) -> ConnectAnswer:
     """
     sid = data.get("sid") if isinstance(data, dict) else None
     if not isinstance(sid, str) or not 0 < len(sid) <= _LONGEST_PART:
-        raise ProtocolError("a connect needs a sid", code="EINVAL")
+        raise invalid_message("a connect needs a sid")
     if is_compatible(data.get("version")):
         payload = {"version": VERSION, "operation": "connect"}
         return ConnectAnswer(sid + own_part, payload, None)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from cg_core.ecmascript_json import string_text, stringify
+from cg_core.ecmascript_json import object_text, string_text, stringify
 from cg_core.json_shapes import camel_case
 from cg_core.session.messages import (
     ABSENT,
@@ -97,7 +97,7 @@ def _grants(grants: tuple[Grant, ...]) -> str:
 
 
 def _auth(auth: Auth) -> str:
-    return stringify({name: signature.to_json() for name, signature in auth.items()})
+    return object_text({name: signature.json_text() for name, signature in auth.items()})
 
 
 _Member: TypeAlias = tuple[str, str, Callable[[Any], str]]

@@ -20,7 +20,7 @@ import attrs
 import cattrs
 
 from cg_core.ecmascript_json import JSONValue, parse
-from cg_core.errors import ProtocolError
+from cg_core.errors import invalid_message
 from cg_core.json_shapes import JSONObject, strict, strict_converter, told
 from cg_core.signatures import Signature
 from cg_core.text import type_name
@@ -184,14 +184,14 @@ def from_body(body: JSONValue) -> Numbered | Ack:
         ProtocolError: it is none (EINVAL).
     """
     if not isinstance(body, dict):
-        raise _invalid(f"a message must be an object, not {type_name(body)}")
+        raise invalid_message(f"a message must be an object, not {type_name(body)}")
     kind = body.get("type")
     if not isinstance(kind, str) or (shape := _SHAPES.get(kind)) is None:
-        raise _invalid("the message has no type that is known")
+        raise invalid_message("the message has no type that is known")
     try:
         message: Numbered | Ack = _json.structure(_unpacked(body), shape)
     except cattrs.BaseValidationError as error:
-        raise _invalid(told(error, kind)) from None
+        raise invalid_message(told(error, kind)) from None
     return message
 
 
@@ -212,7 +212,7 @@ def _unpacked(body: JSONObject) -> JSONObject:
         return body
     text = payload["jsonData"]
     if not isinstance(text, str):
-        raise _invalid(f"jsonData must be a string, not {type_name(text)}")
+        raise invalid_message(f"jsonData must be a string, not {type_name(text)}")
     others = {name: value for name, value in payload.items() if name not in ("data", "jsonData")}
     return body | {"payload": others | {"data": parse(text)}}
 
@@ -220,10 +220,6 @@ def _unpacked(body: JSONObject) -> JSONObject:
 def is_truthy(value: Any) -> bool:
     """Whether JavaScript takes a JSON value for true: empty objects and arrays are."""
     return bool(value) or isinstance(value, (dict, list))
-
-
-def _invalid(message: str) -> ProtocolError:
-    return ProtocolError(message, code="EINVAL")
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
@@ -243,7 +239,9 @@ def _validity(value: Any, _: Any) -> Validity | None:
 def _members(value: Any, _: Any) -> tuple[Message, ...]:
     members = strict(value, list)
     if len(members) > MOST_IN_BATCH:
-        raise _invalid(f"a batch of {len(members)} messages; at most {MOST_IN_BATCH} are taken")
+        raise invalid_message(
+            f"a batch of {len(members)} messages; at most {MOST_IN_BATCH} are taken"
+        )
     return tuple(_member(member) for member in members)
 
 
@@ -251,7 +249,7 @@ def _member(value: Any) -> Message:
     kind = strict(value, dict).get("type")
     shape = _IN_BATCH.get(kind) if isinstance(kind, str) else None
     if shape is None:
-        raise _invalid("a batch may hold requests, responses and notifications only")
+        raise invalid_message("a batch may hold requests, responses and notifications only")
     message: Message = _json.structure(_unpacked(value), shape)
     return message
 

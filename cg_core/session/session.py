@@ -30,6 +30,7 @@ from cg_core.errors import (
     InvalidValue,
     NetworkError,
     ProtocolError,
+    invalid_message,
 )
 from cg_core.identity import Identity
 from cg_core.operations import Operation
@@ -338,7 +339,7 @@ class Session:
 
     def _limit_abandoned(self, now: Instant) -> None:
         if self._calls.abandoned > self._settings.most_abandoned:
-            self._break(_invalid("the peer leaves too many requests unanswered"), now)
+            self._break(invalid_message("the peer leaves too many requests unanswered"), now)
 
     # The peer's requests
 
@@ -480,7 +481,7 @@ class Session:
         on_deck = self._delivery.on_deck
         arrival = self._delivery.take_ack(ack)
         if arrival is Arrival.UNEXPECTED:
-            raise _invalid("an ack of nothing that was sent")
+            raise invalid_message("an ack of nothing that was sent")
         if arrival is Arrival.FRESH:
             self._deadlines.set(_Timer.ACK, None)
             if on_deck is not None and on_deck.message_id == self._close_id:
@@ -523,12 +524,12 @@ class Session:
     def _receive_first(self, transport: Transport, message: Numbered, now: Instant) -> None:
         if self._initiates:
             if not isinstance(message, Response) or message.id not in self._calls:
-                raise _invalid("an answer to connect was expected")
+                raise invalid_message("an answer to connect was expected")
             self._acknowledge(message)
             self._take_connect_answer(transport, message, now)
         else:
             if not isinstance(message, Request) or message.payload.operation != "connect":
-                raise _invalid("a session begins with connect")
+                raise invalid_message("a session begins with connect")
             self._acknowledge(message)
             self._answer_connect(transport, message, now)
 
@@ -558,12 +559,12 @@ class Session:
         if isinstance(message, Response):
             # Who closes in haste has told everybody already that no answer will come.
             if not self._hasty and not self._calls.answered(message):
-                raise _invalid("a response to no open request")
+                raise invalid_message("a response to no open request")
         elif isinstance(message, Request):
             if _is_close(message):
                 self._handle_close(message.payload.data)
             elif message.id in self._asked or message.payload.operation == "connect":
-                raise _invalid("a request that was made before")
+                raise invalid_message("a request that was made before")
             elif self.state is not State.CLOSING:
                 self._handle_request(message, now, alone=alone)
         # A notification tells nothing that a session needs.
@@ -572,7 +573,7 @@ class Session:
         assert self.peer is not None  # it signed this
         payload = request.payload
         if len(self._asked) >= _MOST_UNTAKEN * self._settings.most_unanswered:
-            raise _invalid("the peer does not take its answers")
+            raise invalid_message("the peer does not take its answers")
         self._asked[request.id] = False
         self._unanswered += 1
         if payload.operation == "keepalive":
@@ -621,10 +622,14 @@ class Session:
         # Close without waiting for answers.
         self._hasty = True
         self._calls.fail_sent(why)
+        self._forget_asked()
+        self._set_timer(_Timer.CLOSE, self._settings.close_timeout, now)
+
+    def _forget_asked(self) -> None:
+        # Nothing more is answered.
         self._outgoing.clear()
         self._asked.clear()
         self._unanswered = 0
-        self._set_timer(_Timer.CLOSE, self._settings.close_timeout, now)
 
     def _give_up(self) -> None:
         if self.state is not State.CLOSING:
@@ -642,9 +647,7 @@ class Session:
         self._transports.drop_all()
         self._calls.fail_unsent(self._error or NetworkError("the session ended before it was sent"))
         self._calls.fail_sent("the session ended before it was answered; it may have been acted on")
-        self._outgoing.clear()
-        self._asked.clear()
-        self._unanswered = 0
+        self._forget_asked()
         for timer in (*TransportTimer, *_Timer):
             self._deadlines.set(timer, None)
         self._events.append(SessionClosed(self._error))
@@ -652,10 +655,6 @@ class Session:
 
 def _is_close(message: Message) -> bool:
     return isinstance(message, Request) and message.payload.operation == "close"
-
-
-def _invalid(message: str) -> ProtocolError:
-    return ProtocolError(message, code="EINVAL")
 
 
 def _foreign() -> ProtocolError:
