@@ -47,6 +47,10 @@ class Identity(Hidden):
         """The signature of a 32-byte digest: r, s and recovery id, 65 bytes (RFC 6979)."""
         return sign(self._scalar, digest)
 
+    def reveal(self) -> bytes:
+        """The private key, 32 bytes: for a keystore, and for nothing that shows."""
+        return self._scalar.secret
+
     def __repr__(self) -> str:
         return f"<Identity {self.address}, key hidden>"
 

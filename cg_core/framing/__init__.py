@@ -6,7 +6,7 @@ all of its connections. None of them opens a socket or reads a clock.
 
 from cg_core.framing.client import PollingClient, WebSocketClient, polling_may_work
 from cg_core.framing.connection import Closed, Connection, Event, Opened, TextReceived
-from cg_core.framing.http import HTTPRequest, HTTPResponse
+from cg_core.framing.http import Headers, HTTPRequest, HTTPResponse
 from cg_core.framing.limits import Limits
 from cg_core.framing.server import Server
 from cg_core.framing.server_connection import (
@@ -24,6 +24,7 @@ __all__ = [
     "Event",
     "HTTPRequest",
     "HTTPResponse",
+    "Headers",
     "Limits",
     "MessagesReady",
     "Opened",

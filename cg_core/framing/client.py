@@ -79,7 +79,7 @@ class _Client(Connection):
 
     def _connecting(self, packet: socketio.Packet) -> None:
         if packet.type is socketio.PacketType.CONNECT_ERROR:
-            raise ProtocolError(f"the server refuses the namespace: {_reason(packet)}")
+            raise ProtocolError(f"the server refuses the namespace: {_reason(packet)!a:.200}")
         if packet.type is not socketio.PacketType.CONNECT or self._handshake is None:
             raise ProtocolError("the server speaks before it has answered")
         self._open()
@@ -115,6 +115,11 @@ class WebSocketClient(_Client):
     def receive_close(self) -> None:
         """Take the end of the WebSocket, whoever caused it."""
         self._end(NetworkError("the WebSocket was closed"))
+
+    @property
+    def has_messages_to_send(self) -> bool:
+        """Whether `messages_to_send` would give any."""
+        return bool(self._packets)
 
     def messages_to_send(self) -> list[str]:
         """Take out the text messages to send, in order."""

@@ -50,7 +50,7 @@ class HTTPRequest:
 
     def header(self, name: str) -> str | None:
         """The value of a header, None without it. Names are compared as HTTP does."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+        return _header(self.headers, name)
 
 
 @attrs.frozen
@@ -60,6 +60,14 @@ class HTTPResponse:
     status: int
     headers: Headers = ()
     body: bytes = attrs.field(default=b"", repr=False)
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, None without it. Names are compared as HTTP does."""
+        return _header(self.headers, name)
+
+
+def _header(headers: Headers, name: str) -> str | None:
+    return next((value for key, value in headers if key.lower() == name.lower()), None)
 
 
 def answer(status: int, *headers: tuple[str, str], body: bytes = b"") -> HTTPResponse:

@@ -35,10 +35,13 @@ class SessionOpened:
     Attributes:
         session_id: its id (`dcpsid`).
         peer: the address of the peer, which is the same for the whole session.
+        clock_offset: seconds by which the peer's clock was ahead of ours; None where it did not
+            say its time.
     """
 
     session_id: str
     peer: Address
+    clock_offset: float | None = attrs.field(default=None, eq=False)
 
 
 @attrs.frozen

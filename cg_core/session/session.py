@@ -52,6 +52,7 @@ from cg_core.session.identifiers import Identifiers, Role
 from cg_core.session.instant import Instant
 from cg_core.session.messages import (
     ABSENT,
+    Absent,
     Ack,
     Auth,
     Batch,
@@ -128,6 +129,7 @@ class Session:
         self._close_id: str | None = None
         self._hasty = False  # whether to close without waiting for answers
         self._error: ComputeGroupsError | None = None
+        self._clock_offset: float | None = None
 
     @classmethod
     def farewell(
@@ -194,7 +196,7 @@ class Session:
                 self._limit_abandoned(now)
             elif isinstance(key, tuple):
                 self._drop_transport(key[0], now)
-            elif key is _Timer.CLOSE and not self._hasty:
+            elif key is _Timer.CLOSE and not self._hasty and (self._calls.awaited or self._asked):
                 self._hurry("the session was closed before it was answered", now)
             else:  # GIVE_UP, or CLOSE again
                 self._give_up()
@@ -246,8 +248,8 @@ class Session:
         if self.state is State.CONNECTING:
             assert self.session_id is not None  # both ends have it before any proof
             assert self.peer is not None  # who proves itself has an address
-            self._events.append(SessionOpened(self.session_id, self.peer))
-        resumed = self._transports.prove(transport)
+            self._events.append(SessionOpened(self.session_id, self.peer, self._clock_offset))
+        resumed = self._transports.prove(transport, now.monotonic)
         self._advance(Input.PROVED)
         if resumed:
             self._repeat(transport, now)
@@ -389,9 +391,11 @@ class Session:
 
     def _request(self, call: Call, now: Instant) -> Request:
         operation = call.operation(self.session_id or "")
-        payload = RequestPayload(
-            operation=operation.name, data=operation.data, validity=call.validity
-        )
+        validity = call.validity
+        if now.unix - validity.time > self._settings.ttl:
+            # It has waited for a connection, and nobody has seen it yet.
+            validity = attrs.evolve(validity, time=now.unix)
+        payload = RequestPayload(operation=operation.name, data=operation.data, validity=validity)
         auth: Auth = {}
         if call.join_identity is not None:
             assert self.peer is not None  # the session is established
@@ -522,6 +526,8 @@ class Session:
             self._handle(member, now, alone=member is message)
 
     def _receive_first(self, transport: Transport, message: Numbered, now: Instant) -> None:
+        if not isinstance(message.time, Absent):
+            self._clock_offset = message.time - now.unix
         if self._initiates:
             if not isinstance(message, Response) or message.id not in self._calls:
                 raise invalid_message("an answer to connect was expected")

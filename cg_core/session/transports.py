@@ -15,6 +15,10 @@ from cg_core.session.events import Event, Transport, TransportDropped, Transport
 from cg_core.session.identifiers import Role
 from cg_core.session.settings import Settings
 
+# A peer that proves itself and is gone at once, time and again, is not asked without a pause.
+_SHORT_LIVED = 1.0  # seconds
+_MOST_SHORT_LIVED = 10
+
 
 class TransportTimer(enum.Enum):
     """What may become due; besides, each transport that is unproved has a timer of its own."""
@@ -37,7 +41,8 @@ class Transports:
     """
 
     __slots__ = (
-        "_candidates", "_deadlines", "_events", "_failures", "_initiates", "_settings", "current",
+        "_candidates", "_deadlines", "_events", "_failures", "_initiates", "_proved_at",
+        "_settings", "_short_lived", "current",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +59,8 @@ class Transports:
         self._events = events
         self._candidates: dict[Transport, None] = {}
         self._failures = 0
+        self._proved_at = 0.0
+        self._short_lived = 0
 
     def __contains__(self, transport: Transport) -> bool:
         known = transport == self.current or transport in self._candidates
@@ -94,7 +101,7 @@ class Transports:
         self._candidates[transport] = None
         self._limit(transport, now)
 
-    def prove(self, transport: Transport) -> bool:
+    def prove(self, transport: Transport, now: float) -> bool:
         """The peer is there, on this transport, and nowhere else.
 
         Returns:
@@ -106,7 +113,9 @@ class Transports:
                 self.drop(other)
         self.current = transport
         self._candidates.clear()
-        self._failures = 0
+        self._proved_at = now
+        if self._short_lived < _MOST_SHORT_LIVED:
+            self._failures = 0
         self._deadlines.set((transport,), None)
         self._deadlines.set(TransportTimer.GIVE_UP, None)
         return resumed
@@ -118,6 +127,9 @@ class Transports:
             Whether it was the one in use.
         """
         was_current = transport == self.current
+        if was_current:
+            lived = now - self._proved_at
+            self._short_lived = self._short_lived + 1 if lived < _SHORT_LIVED else 0
         self._forget(transport)
         if was_current and not (self._initiates and connecting):
             # (An initiator's time to connect goes on.)

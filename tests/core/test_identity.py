@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from operator import itemgetter
 from typing import Any
 
@@ -39,6 +40,15 @@ def test_an_address_is_the_end_of_the_hash_of_the_public_key(key: bytes) -> None
 def test_every_spelling_of_a_key_is_the_same_identity(key: bytes) -> None:
     spellings = [key.hex(), key.hex().upper(), "0x" + key.hex(), "0x" + key.hex().upper()]
     assert {Identity(spelling).address for spelling in spellings} == {Identity(key).address}
+
+
+@given(keys)
+def test_only_who_asks_for_the_key_gets_it(key: bytes) -> None:
+    identity = Identity(key)
+    assert identity.reveal() == key
+    assert key.hex() not in f"{identity!r}{identity}".lower()
+    with pytest.raises(InvalidType, match="does not pickle"):
+        pickle.dumps(identity)
 
 
 near_misses = st.builds(

@@ -24,7 +24,10 @@ SET = frozenset({CALLER})
 EVENTS: list[tuple[Any, str]] = [
     (TransportWanted(), "TransportWanted()"),
     (TransportDropped("t"), "TransportDropped(transport='t')"),
-    (SessionOpened("d", CALLER), f"SessionOpened(session_id='d', peer={CALLER!r})"),
+    (
+        SessionOpened("d", CALLER),
+        f"SessionOpened(session_id='d', peer={CALLER!r}, clock_offset=None)",
+    ),
     (
         RequestReceived("i", OPERATION, CALLER, SET),
         f"RequestReceived(id='i', operation={OPERATION!r}, caller={CALLER!r}, joins_as={SET!r})",

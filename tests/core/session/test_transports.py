@@ -63,6 +63,7 @@ class TransportsAndList(RuleBasedStateMachine):
         self.machine = Machine(role)
         self.transports = self.machine.transports
         self.initiates = role is Role.INITIATOR
+        self.proved_at, self.short_lived = 0.0, 0
 
     @property
     def known(self) -> list[str]:
@@ -125,12 +126,14 @@ class TransportsAndList(RuleBasedStateMachine):
     @rule(place=places)
     def prove(self, place: int) -> None:
         chosen = self.known[place % len(self.known)]
-        assert self.transports.prove(chosen) is (chosen in self.candidates)
+        assert self.transports.prove(chosen, self.now) is (chosen in self.candidates)
         for other in self.known:
             if other != chosen:
                 self.dropped(other)
         self.forgotten(chosen)
-        self.current, self.failures = chosen, 0
+        self.current, self.proved_at = chosen, self.now
+        if self.short_lived < 10:
+            self.failures = 0
         self.deadlines.pop(TransportTimer.GIVE_UP, None)
 
     @precondition(lambda self: self.known)
@@ -140,6 +143,8 @@ class TransportsAndList(RuleBasedStateMachine):
         was_current = chosen == self.current
         assert self.transports.lost(chosen, self.now, connecting=connecting) is was_current
         self.forgotten(chosen)
+        if was_current:
+            self.short_lived = self.short_lived + 1 if self.now - self.proved_at < 1 else 0
         if was_current and not (self.initiates and connecting):
             patience = 7200 if self.initiates else 150 if connecting else 7300
             self.deadlines[TransportTimer.GIVE_UP] = self.now + patience
@@ -210,6 +215,29 @@ def test_a_new_transport_is_wanted_after_ever_longer_waits() -> None:
         waits.append(machine.deadlines.next())
         assert machine.take_events() == [TransportWanted()] * (waits[-1] is None)
     assert waits == [None, *(100 + wait for wait in [0.5, 1.5, 3.5, 7.5, 15.5, 29, 29, 29])]
+
+
+def test_a_peer_that_is_gone_at_once_time_and_again_is_waited_for() -> None:
+    machine = Machine(Role.INITIATOR)
+    transports, now = machine.transports, 100.0
+    transports.want(now)
+    waits = []
+    for number in range(14):
+        transports.use(number, now)
+        transports.prove(number, now)
+        transports.lost(number, now + 0.5, connecting=False)
+        due = machine.deadlines.due(now + 1_000)
+        waits.append([key is TransportTimer.WANT for key in due].count(True))
+        now += 100
+    assert waits == [0] * 10 + [1] * 4
+    transports.use("steady", now)
+    transports.prove("steady", now)
+    transports.lost("steady", now + 1, connecting=False)
+    transports.use("again", now + 2)
+    transports.prove("again", now + 2)
+    machine.take_events()
+    transports.lost("again", now + 2.5, connecting=False)
+    assert machine.take_events() == [TransportWanted()]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,806 @@
+"""Calls over sessions that come and go: each ends once, and is acted on at most once (C-21)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from cg_core import (
+    AddJob,
+    AddJobResult,
+    AddJobToGroups,
+    ChangeGroup,
+    ClientClosed,
+    GroupNotFound,
+    Identity,
+    InvalidValue,
+    ListGroups,
+    ListJobs,
+    NetworkError,
+    OutcomeUnknown,
+    ProtocolError,
+    Refused,
+    Unsupported,
+)
+from cg_core.ecmascript_json import parse, stringify
+from cg_core.framing import HTTPResponse
+from cg_core.remote import ConnectionEnded, WebSocketWanted
+from cg_core.sealed import seal, unseal
+from tests.core.json_values import json_values, paths, replaced
+from tests.core.remote.network import (
+    ORIGIN,
+    OTHER_SERVICE,
+    SCHEDULER,
+    SERVICE,
+    Network,
+    Outcome,
+    Program,
+    group,
+)
+from tests.core.remote.test_link import RESET, published
+
+JOB = "P+Y4IApeFQLrYS2W7MkVg7"
+FAR = "http://compute.example.org/"
+TRANSPORTS = ["websocket", "polling"]
+# After its close timeout a session stops to wait for answers; after another one, for the ack.
+CLOSING = 5
+
+
+def started(transport: str | None = None, **options: Any) -> tuple[Network, Program]:
+    network = Network()
+    return network, Program(network, transport=transport, **options)
+
+
+def shut(network: Network, program: Program) -> None:
+    """The last breath of a client."""
+    network.run(until=lambda: program.client.is_over)
+
+
+# What a call ends with.
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_results_and_refusals_are_those_of_the_service(transport: str) -> None:
+    network, program = started(transport)
+    assert program.ask() == 1
+    assert isinstance(program.ask(AddJob("farm", JOB)), Unsupported | Refused)
+    network.service.outcome = lambda _: GroupNotFound("there is no farm")
+    error = program.ask()
+    assert (type(error), error.message) == (GroupNotFound, "there is no farm")
+    assert error.__traceback__ is None
+
+
+def test_one_session_serves_calls_side_by_side_in_any_order() -> None:
+    network, program = started()
+    network.service.answers = False
+    calls = [program.call() for _ in range(5)]
+    network.let_arrive()
+    assert not program.ended
+    network.service.asked.rotate(2)
+    while network.service.asked:
+        network.service.answer()
+    program.finish(*calls)
+    assert [program.outcome(call) for call in calls] == [1, 2, 3, 4, 5]
+    assert len(network.kinds()) == 1
+    assert len(network.service.target) == 1
+
+
+def test_a_reply_that_makes_no_sense_is_an_error_of_its_call_alone() -> None:
+    network, program = started()
+    network.service.answers = False
+    call = program.call()
+    network.let_arrive()
+    session_id, id, _ = network.service.asked.popleft()
+    network.service.target.respond(session_id, id, {"success": True, "payload": "s3cret"})
+    network.service.pump()
+    error = program.finish(call)
+    assert type(error) is ProtocolError
+    assert "reply to createGroup is not as it must be" in error.message
+    network.service.answers = True
+    assert program.ask() == 2
+    assert len(network.kinds()) == 1
+
+
+@pytest.mark.parametrize(
+    ("clock", "code", "off"), [(900, "ETIMETRAVEL", "+900 s"), (-1000, "EEXPIRED", "-1000 s")]
+)
+def test_a_wrong_clock_is_told(clock: float, code: str, off: str) -> None:
+    network = Network()
+    program = Program(network, clock=clock)
+    error = program.ask()
+    assert (type(error), error.code) == (Refused, code)
+    assert f"set this machine's clock, which is {off} off" in error.message
+    assert not network.acted_on
+
+
+@pytest.mark.parametrize("code", ["ETIMETRAVEL", "EEXPIRED", "EPERM"])
+def test_a_hint_without_a_time_to_tell(code: str) -> None:
+    """Services of old do not say their time."""
+    network, program = started()
+
+    def without_time(text: str) -> list[str]:
+        body: Any = unseal(text).body
+        body.pop("time", None)
+        return [seal(SERVICE, stringify(body))]
+
+    network.service.twist = without_time
+    network.service.outcome = lambda _: Refused("no", code=code, name="Special")
+    error = program.ask()
+    assert (type(error), error.code) == (type(error), code)
+    if code == "EPERM":
+        assert error.message == "no"
+    else:
+        assert error.message.endswith("set this machine's clock")
+        assert error.name == "Special"
+
+
+@pytest.mark.parametrize("time", [10**400, -(10**400), 1e308, 0, -1.5])
+def test_a_time_that_is_none(time: float) -> None:
+    network, program = started()
+
+    def with_time(text: str) -> list[str]:
+        body: Any = unseal(text).body
+        return [seal(SERVICE, stringify(body | {"time": time} if "time" in body else body))]
+
+    network.service.twist = with_time
+    network.service.outcome = lambda _: Refused("no", code="EEXPIRED")
+    assert isinstance(program.ask(), Refused | ProtocolError)
+
+
+def test_a_service_of_another_version() -> None:
+    network, program = started()
+
+    def older(text: str) -> list[str]:
+        body: Any = unseal(text).body
+        if body["type"] == "response":
+            body["payload"]["version"] = "4.9.0"
+        return [seal(SERVICE, stringify(body))]
+
+    network.service.twist = older
+    error = program.ask()
+    assert (type(error), error.code) == (ProtocolError, "EVERSION")
+    assert network.time == 0
+    assert not network.acted_on
+
+
+# When a call ends.
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_call_that_was_sent_ends_as_unknown_when_its_time_is_up(transport: str) -> None:
+    network, program = started(transport, timeout=7)
+    network.service.answers = False
+    call = program.call()
+    network.run(6.99)
+    assert call not in program.ended
+    assert isinstance(program.finish(call), OutcomeUnknown)
+    assert network.time == 7
+    network.service.answer()  # too late, and no harm
+    network.service.answers = True
+    assert program.ask() == 2
+
+
+def test_a_call_that_could_not_be_sent_ends_as_not_done() -> None:
+    network, program = started(timeout=7, connect_timeout=60)
+    network.websockets = "silence"
+    network.requests = "silence"
+    error = program.ask()
+    assert (type(error), error.code, network.time) == (NetworkError, "ETIMEDOUT", 7)
+    network.websockets = "works"
+    network.run(200)
+    assert not network.acted_on
+
+
+def test_a_call_without_an_end() -> None:
+    network, program = started(timeout=None, connect_timeout=None)
+    network.websockets = RESET
+    call = program.call()
+    assert call.deadline == math.inf
+    network.run(5_000)
+    assert call not in program.ended
+    network.websockets = "works"
+    assert program.finish(call) == 1
+
+
+def test_each_call_has_its_own_time() -> None:
+    network, program = started(timeout=10, connect_timeout=None)
+    network.websockets = RESET
+    calls = []
+    for _ in range(3):
+        calls.append(program.call())
+        network.run(3)
+    for place, call in enumerate(calls):
+        program.finish(call)
+        assert network.time == call.deadline == 10 + 3 * place
+
+
+def test_a_cancelled_call_that_was_not_sent_is_never_sent() -> None:
+    network, program = started()
+    network.service.answers = False
+    first = program.call()
+    program.cancel(first)
+    program.cancel(first)  # once more does nothing
+    assert program.ask(ListJobs("farm")) or True if network.service.answers else True
+    network.run(5)
+    assert network.acted_on["group 1"] == 0
+    assert first not in program.ended
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_cancelled_call_leaves_the_session_usable(transport: str) -> None:
+    network, program = started(transport)
+    network.service.answers = False
+    call = program.call()
+    network.let_arrive()
+    program.cancel(call)
+    network.service.answer()  # it is dropped quietly
+    network.service.answers = True
+    assert program.ask() == 2
+    assert call not in program.ended
+    assert network.acted_on == {"group 1": 1, "group 2": 1}
+    assert len(network.kinds()) == 1
+
+
+def test_a_call_that_has_ended_may_be_cancelled() -> None:
+    _, program = started()
+    call = program.call()
+    program.finish(call)
+    program.client.cancel(call, program.now)
+    assert program.ask() == 2
+
+
+# Idle.
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_idle_session_is_closed_in_time_and_the_next_call_opens_another(transport: str) -> None:
+    network, program = started(transport, idle_timeout=5)
+    network.run(3)
+    program.ask()
+    network.run(4)
+    program.ask()
+    network.run(4.99)
+    assert len(network.service.target) == 1
+    assert len(program.live) == 1
+    assert program.client.next_deadline() == 3 + 4 + 5
+    network.run(0.01)
+    network.let_arrive()
+    assert len(network.service.target) == 0
+    assert program.live == []
+    assert program.client.next_deadline() == math.inf
+    assert not program.client.is_over
+    assert program.ask() == 3
+    assert network.kinds() == [transport, transport]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_session_with_an_open_call_is_never_idle(transport: str) -> None:
+    network, program = started(transport, idle_timeout=1)
+    program.ask()
+    network.service.answers = False
+    call = program.call()
+    network.run(50)
+    assert len(network.service.target) == 1
+    network.service.answer()
+    assert program.finish(call) == 2
+    assert len(network.kinds()) == 1
+
+
+def test_a_cancelled_call_counts_as_the_last() -> None:
+    network, program = started(idle_timeout=5)
+    network.service.answers = False
+    call = program.call()
+    network.run(20)
+    program.cancel(call)
+    network.run(4.9)
+    assert len(program.live) == 1
+    network.run(10)
+    assert program.live == []
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_session_may_stay_open(transport: str) -> None:
+    network, program = started(transport, idle_timeout=None)
+    program.ask()
+    network.run(3_600)
+    assert len(network.service.target) == 1
+    assert program.ask() == 2
+    assert len(network.kinds()) == 1
+
+
+def test_nothing_is_opened_before_the_first_call() -> None:
+    network, program = started()
+    network.run(100)
+    assert network.wanted == []
+    assert program.client.next_deadline() == math.inf
+    program.close()
+    assert program.client.is_over
+
+
+# The end.
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_close_waits_for_answers(transport: str) -> None:
+    network, program = started(transport)
+    network.service.answers = False
+    call = program.call()
+    network.let_arrive()
+    program.close()
+    network.run(1)
+    assert not program.client.is_over
+    network.service.answer()
+    shut(network, program)
+    assert program.outcome(call) == 1
+    assert network.time == 1
+    assert len(network.service.target) == 0
+    with pytest.raises(ClientClosed, match="this client is closed"):
+        program.call()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_a_silent_service_does_not_hold_up_the_close(transport: str, is_asked: bool) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.service.answers = False
+    if is_asked:
+        program.call()
+    network.let_arrive()
+    network.cut(heard_here=False, heard_there=False)
+    network.websockets = network.requests = "silence"
+    program.close()
+    start = network.time
+    shut(network, program)
+    assert network.time - start <= CLOSING
+    if is_asked:
+        assert isinstance(program.outcome(program.calls[1]), OutcomeUnknown)
+
+
+def test_a_close_before_there_is_a_session() -> None:
+    network, program = started()
+    call = program.call()
+    program.close()
+    assert isinstance(program.outcome(call), ClientClosed)
+    assert program.client.is_over
+    network.run(100)
+    assert not network.acted_on
+
+
+@pytest.mark.parametrize("how", ["close", "abort", "close, then abort", "abort, then close"])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_nothing_is_due_after_the_end(transport: str, how: str, is_asked: bool) -> None:
+    network, program = started(transport)
+    program.ask()
+    if is_asked:
+        network.service.answers = False
+        program.call()
+    network.let_arrive()
+    for step in how.split(", then "):
+        getattr(program, step)()
+    shut(network, program)
+    assert program.client.next_deadline() == math.inf
+
+
+# Sessions that are lost.
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_after_a_restart_what_was_sent_is_unknown_and_the_rest_moves_on(transport: str) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.service.answers = False
+    sent = program.call()
+    network.let_arrive()
+    network.restart()
+    network.let_arrive()
+    unsent = program.call()
+    assert program.finish(sent, unsent) == 3
+    assert isinstance(program.outcome(sent), OutcomeUnknown)
+    assert network.acted_on == {"group 1": 1, "group 2": 1, "group 3": 1}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_another_address_later_gets_nothing(transport: str) -> None:
+    network, program = started(transport)
+    program.ask()
+    assert program.client.service_address == SERVICE.address
+    network.run(60)
+    network.restart(OTHER_SERVICE)
+    error = program.ask()
+    assert (type(error), error.code) == (ProtocolError, "EADDRCHANGE")
+    assert program.client.service_address == SERVICE.address
+    assert network.acted_on == {"group 1": 1}
+    assert network.time == 60
+    network.restart()
+    assert program.ask() == 3
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_another_address_in_the_place_of_a_lost_session_gets_nothing(transport: str) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.restart(OTHER_SERVICE)
+    network.let_arrive()
+    error = program.ask()
+    assert isinstance(error, ProtocolError | NetworkError)
+    assert network.acted_on == {"group 1": 1}
+
+
+def test_an_address_may_be_asked_for() -> None:
+    network = Network()
+    program = Program(network, service_address=OTHER_SERVICE.address)
+    assert program.client.service_address == OTHER_SERVICE.address
+    assert program.ask().code == "EADDRCHANGE"
+    assert Program(network, service_address=SERVICE.address).ask() == 1
+    assert network.acted_on == {"group 1": 1}
+
+
+# Secrets.
+
+HARMFUL: list[Any] = [
+    group(1),
+    ChangeGroup("farm", name="group 1", join_key="farm", join_secret="s3cret"),
+]
+HARMLESS: list[Any] = [
+    ListGroups(),
+    AddJob("farm", JOB, join_key="farm", join_secret="s3cret"),
+    ChangeGroup("farm", name="group 1"),
+    ChangeGroup("farm", name="group 1", join_key=None, join_secret=None),
+]
+
+
+@pytest.mark.parametrize("request_", HARMFUL)
+def test_a_join_hash_does_not_go_unencrypted_over_a_network(request_: Any) -> None:
+    network = Network()
+    program = Program(network, FAR)
+    with pytest.raises(
+        InvalidValue, match=r"unencrypted.*use https, or say insecure=True"
+    ) as error:
+        program.call(request_)
+    assert FAR in error.value.message
+    assert network.wanted == []
+
+
+@pytest.mark.parametrize("url", ["https://compute.example.org/", ORIGIN, "http://[::1]/"])
+@pytest.mark.parametrize("request_", HARMFUL)
+def test_it_goes_where_nobody_can_read_it(request_: Any, url: str) -> None:
+    Program(Network(), url).call(request_)
+
+
+@pytest.mark.parametrize("request_", HARMFUL)
+def test_it_goes_where_the_user_says_so(request_: Any) -> None:
+    Program(Network(), FAR, insecure=True).call(request_)
+
+
+@pytest.mark.parametrize("request_", HARMLESS)
+def test_other_requests_go_anywhere(request_: Any) -> None:
+    Program(Network(), FAR).call(request_)
+
+
+def test_where_the_scheduler_names_a_place_that_is_not_safe() -> None:
+    network = Network()
+    network.scheduler = published(FAR)
+    program = Program(network, None, scheduler=SCHEDULER)
+    harmful, harmless = [program.call(each) for each in HARMFUL], program.call(ListGroups())
+    network.let_arrive()
+    for call in harmful:
+        error = program.outcome(call)
+        assert isinstance(error, InvalidValue)
+        assert FAR in error.message
+    assert isinstance(program.outcome(harmless), Refused)  # it went there
+    with pytest.raises(InvalidValue):  # now it is known
+        program.call(HARMFUL[0])
+    assert program.calls == [*harmful, harmless]
+
+
+def test_where_the_scheduler_names_a_place_that_is_safe() -> None:
+    network = Network()
+    network.scheduler = published(f"{ORIGIN}/")
+    program = Program(network, None, scheduler=SCHEDULER)
+    assert program.ask() == 1
+
+
+def test_the_join_identity_is_shown_with_jobs_alone() -> None:
+    joiner = Identity(b"\7" * 32)
+    network, program = started(join_identity=joiner)
+    network.service.outcome = lambda request: (
+        tuple(AddJobResult(each.name) for each in request.groups)
+        if isinstance(request, AddJobToGroups)
+        else 1
+    )
+    for request in (group(1), AddJob("farm", JOB), AddJobToGroups(JOB, ["farm"]), ListJobs("farm")):
+        program.ask(request)
+    jobs, others = {joiner.address}, set[str]()
+    assert network.service.callers == [others, jobs, jobs, others]
+
+
+def strings(value: Any) -> Iterator[tuple[str, str]]:
+    """All strings in a JSON value, also in JSON texts in it, each with its name."""
+    match value:
+        case dict():
+            for name, inner in value.items():
+                for place, text in strings(inner):
+                    yield place or name, text
+        case list():
+            for inner in value:
+                yield from strings(inner)
+        case str():
+            yield "", value
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_no_secret_is_logged(transport: str) -> None:
+    network, program = started(transport, join_identity=Identity(b"\7" * 32))
+    texts: list[str] = []
+    receive = network.service.target.receive
+
+    def listening(sid: Any, text: str, now: Any) -> None:
+        texts.append(text)
+        receive(sid, text, now)
+
+    def speaking(text: str) -> list[str]:
+        texts.append(text)
+        return [text]
+
+    network.service.target.receive = listening  # type: ignore[assignment, method-assign] # it looks on
+    network.service.twist = speaking
+    program.ask()
+    program.ask(AddJob("farm", JOB, join_key="farm", join_secret="s3cret"))
+    network.cut()
+    program.ask()
+    network.run(60)
+    log = "\n".join(program.notes)
+    kinds = {
+        "ack",
+        "request",
+        "response",
+        "createGroup",
+        "keepalive",
+        "connect",
+        "close",
+        "success",
+    }
+    kinds |= {"addJobToGroups", "addJob"}
+    seen = set()
+    for text in texts:
+        for name, string in strings(parse(text)):
+            seen.add(name)
+            if name not in ("id", "messageId") and string not in kinds and len(string) > 3:
+                assert string not in log, name
+    assert {"nonce", "ackToken", "token", "joinHash", "joinHashHash", "stamp"} <= seen
+    assert "s3cret" not in log
+    assert len(log.splitlines()) == len(program.notes) > 20
+    assert log.isascii()
+
+
+def test_a_log_line_is_one_line() -> None:
+    _, program = started("websocket")
+    call = program.call()
+    (line,) = program.live
+    handshake = {"sid": "a", "upgrades": [], "pingInterval": 9, "pingTimeout": 9, "maxPayload": 9}
+    line.websocket.receive_message("0" + json.dumps(handshake), program.now)
+    reason = {"message": "no\n= connected\x1b[2J" + "x" * 10_000}
+    line.websocket.receive_message("44" + json.dumps(reason), program.now)
+    program.turn()
+    assert all(note.isprintable() and len(note) < 1_000 for note in program.notes)
+    error = program.finish(call)
+    assert isinstance(error, ProtocolError)
+    assert len(error.message) < 1_000
+
+
+def test_without_a_log_nothing_is_described() -> None:
+    network = Network()
+    program = Program(network)
+    quiet = Program(network)
+    quiet.client._note = None
+    assert (program.ask(), quiet.ask()) == (1, 1)
+    assert program.notes
+    assert not quiet.notes
+
+
+# A peer that owns the right key, and says wrong things.
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats(-1e300, 1e300) | st.text()
+members = st.sampled_from(["type", "id", "payload", "operation", "data", "success", "nonce"])
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_nothing_that_a_service_signs_raises(transport: str, data: st.DataObject) -> None:
+    network, program = started(transport, timeout=30)
+    if data.draw(st.booleans(), "there was a session"):
+        program.ask()
+    is_over = False
+
+    def twisted(text: str) -> list[str]:
+        if is_over or not data.draw(st.booleans(), "twist"):
+            return [text]
+        body: Any = unseal(text).body
+        place = data.draw(st.sampled_from(list(paths(body))[1:]), "place")
+        value = data.draw(json_values(scalars, members), "value")
+        return [seal(SERVICE, stringify(replaced(body, place, value)))]
+
+    network.service.twist = twisted
+    calls = [program.call() for _ in range(2)]
+    program.finish(*calls)
+    is_over = True
+    for call in calls:
+        name = f"group {program.calls.index(call) + 1}"
+        outcome = program.outcome(call)
+        assert network.acted_on[name] <= 1
+        if isinstance(outcome, NetworkError):
+            assert network.acted_on[name] == 0
+    network.run(60)
+    assert program.ask() == len(program.calls)
+
+
+# Any history.
+
+
+class Histories(RuleBasedStateMachine):
+    """Calls, and a network that does its worst."""
+
+    transport: str | None = None
+
+    @initialize(idle_timeout=st.sampled_from([0.5, 10.0, None]))
+    def start(self, idle_timeout: float | None) -> None:
+        self.network = Network()
+        self.program = Program(self.network, transport=self.transport, idle_timeout=idle_timeout)
+        self.is_restarted = False
+
+    def teardown(self) -> None:
+        if hasattr(self, "program"):
+            self.mend()
+            if not self.program.client._closed:
+                self.next_call_succeeds()
+                self.program.close()
+            start = self.network.time
+            shut(self.network, self.program)
+            assert self.network.time - start <= 2 * 2 + 7
+            assert not self.program.open_calls
+            assert not self.program.live
+            self.nothing_is_amiss()
+            kinds = [type(each) for each in self.program.events]
+            ends = kinds.count(ConnectionEnded)
+            assert kinds.count(WebSocketWanted) <= ends == len(self.network.kinds())
+
+    def mend(self) -> None:
+        network = self.network
+        network.websockets = network.requests = "works"
+        network.service.answers = True
+        while network.service.asked:
+            network.service.answer()
+
+    def next_call_succeeds(self) -> None:
+        outcome = self.program.ask()
+        if isinstance(outcome, OutcomeUnknown):
+            # It went, unheard, to a service that had forgotten the session.
+            assert self.is_restarted
+            outcome = self.program.ask()
+        assert outcome == len(self.program.calls)
+
+    @precondition(lambda self: not self.program.client._closed)
+    @rule()
+    def call(self) -> None:
+        self.program.call()
+
+    @precondition(lambda self: self.program.open_calls)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        self.program.cancel(data.draw(st.sampled_from(self.program.open_calls)))
+
+    @rule(data=st.data(), times=st.integers(1, 6))
+    def something_arrives(self, data: st.DataObject, times: int) -> None:
+        for _ in range(times):
+            if steps := self.network.steps():
+                data.draw(st.sampled_from(steps))()
+
+    @rule()
+    def all_arrives(self) -> None:
+        self.network.let_arrive()
+
+    @rule(seconds=st.sampled_from([0.3, 2.0, 11.0, 25.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.network.run(seconds)
+
+    @rule(seconds=st.sampled_from([0.3, 2.0, 11.0]))
+    def time_passes_and_nothing_arrives(self, seconds: float) -> None:
+        end = self.network.time + seconds
+        while (due := self.network.next_deadline()) < end:
+            self.network.advance_to(due)
+        self.network.advance_to(end)
+
+    @rule(answers=st.booleans())
+    def service_answers_or_waits(self, answers: bool) -> None:
+        self.network.service.answers = answers
+
+    @precondition(lambda self: self.network.service.asked)
+    @rule()
+    def service_answers_one(self) -> None:
+        self.network.service.answer()
+
+    @rule(here=st.booleans(), there=st.booleans())
+    def cut(self, here: bool, there: bool) -> None:
+        self.network.cut(heard_here=here, heard_there=there)
+
+    @rule(heard=st.booleans())
+    def restart(self, heard: bool) -> None:
+        self.network.restart(heard=heard)
+        self.is_restarted = True
+
+    @rule(
+        websockets=st.sampled_from(
+            ["works", RESET, "silence", "hangs up", *map(HTTPResponse, (400, 404, 502, 503))]
+        ),
+        requests=st.sampled_from(
+            ["works", "works", RESET, "silence", "hangs up", *map(HTTPResponse, (500, 503))]
+        ),
+    )
+    def weather(self, websockets: Outcome, requests: Outcome) -> None:
+        self.network.websockets, self.network.requests = websockets, requests
+
+    @rule(seconds=st.just(30.0))
+    def all_is_well_for_a_while(self, seconds: float) -> None:
+        self.mend()
+        self.network.run(seconds)
+
+    @precondition(lambda self: len(self.program.calls) > 3)
+    @rule(is_rude=st.booleans())
+    def leave(self, is_rude: bool) -> None:
+        if is_rude:
+            self.program.abort()
+            assert self.program.client.is_over
+            assert not self.program.open_calls
+        else:
+            self.program.close()
+
+    @invariant()
+    def nothing_is_amiss(self) -> None:
+        if not hasattr(self, "program"):
+            return
+        network, program = self.network, self.program
+        assert not network.acted_on or max(network.acted_on.values()) == 1
+        for number, call in enumerate(program.calls, 1):
+            if call in program.ended:
+                outcome = program.outcome(call)
+                acted_on = network.acted_on[f"group {number}"]
+                if outcome == number:
+                    assert acted_on == 1
+                elif not isinstance(outcome, OutcomeUnknown):
+                    assert isinstance(outcome, NetworkError | ProtocolError | ClientClosed)
+                    assert acted_on == 0
+            elif call not in program.cancelled:
+                assert network.time < call.deadline
+                assert program.client.next_deadline() <= call.deadline
+
+
+class WebSocketHistories(Histories):
+    transport = "websocket"
+
+
+class PollingHistories(Histories):
+    transport = "polling"
+
+
+STEPS = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    phases=(Phase.explicit, Phase.generate),  # shrinking would take minutes
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestAnyHistory = Histories.TestCase
+TestAnyHistoryOfWebSockets = WebSocketHistories.TestCase
+TestAnyHistoryOfPolling = PollingHistories.TestCase
+TestAnyHistory.settings = STEPS
+TestAnyHistoryOfWebSockets.settings = STEPS
+TestAnyHistoryOfPolling.settings = STEPS
