@@ -186,25 +186,33 @@ def connect(
     identity: AnyIdentity | None = None,
     join_identity: AnyIdentity | None = None,
     world: World | None = None,
-    timeout: object = None,  # noqa: ARG001 - as the three below
+    scheduler: str | None = None,
+    timeout: object = None,  # noqa: ARG001 - as the six below
+    connect_timeout: object = None,  # noqa: ARG001
+    idle_timeout: object = None,  # noqa: ARG001
     http: object = None,  # noqa: ARG001
     transport: object = None,  # noqa: ARG001
     insecure: object = None,  # noqa: ARG001
+    service_address: object = None,  # noqa: ARG001
 ) -> MemoryClient:
     """A sync client, with the parameters of the backends that go over a network.
 
     Args:
-        url: whose world to use: each URL has one, for the life of the process. Without a URL the
-            client gets an empty world of its own.
+        url: whose world to use: each URL has one, for the life of the process. Without a URL, and
+            without a scheduler's, the client gets an empty world of its own.
         identity: the caller; an address will do, since nothing is signed.
         join_identity: another identity, or its address, that groups may let in (C-9).
         world: the world to use, whatever the URL.
+        scheduler: without a url, whose world to use: that of this URL.
         timeout: taken, so that one line swaps this backend in, and not needed.
+        connect_timeout: likewise.
+        idle_timeout: likewise.
         http: likewise.
         transport: likewise.
         insecure: likewise.
+        service_address: likewise.
     """
-    return MemoryClient(_world(url, world), _caller(identity, join_identity))
+    return MemoryClient(_world(url, scheduler, world), _caller(identity, join_identity))
 
 
 def connect_async(
@@ -213,13 +221,17 @@ def connect_async(
     identity: AnyIdentity | None = None,
     join_identity: AnyIdentity | None = None,
     world: World | None = None,
-    timeout: object = None,  # noqa: ARG001 - as the three below
+    scheduler: str | None = None,
+    timeout: object = None,  # noqa: ARG001 - as the six below
+    connect_timeout: object = None,  # noqa: ARG001
+    idle_timeout: object = None,  # noqa: ARG001
     http: object = None,  # noqa: ARG001
     transport: object = None,  # noqa: ARG001
     insecure: object = None,  # noqa: ARG001
+    service_address: object = None,  # noqa: ARG001
 ) -> AsyncMemoryClient:
     """An async client, for asyncio and trio; the parameters are those of `connect`."""
-    return AsyncMemoryClient(_world(url, world), _caller(identity, join_identity))
+    return AsyncMemoryClient(_world(url, scheduler, world), _caller(identity, join_identity))
 
 
 def forget_worlds() -> None:
@@ -230,14 +242,15 @@ def forget_worlds() -> None:
 _worlds: dict[str, World] = {}
 
 
-def _world(url: str | None, world: World | None) -> World:
+def _world(url: str | None, scheduler: str | None, world: World | None) -> World:
     if world is not None:
         return world
-    if url is None:
+    field, where = ("scheduler", scheduler) if url is None else ("url", url)
+    if where is None:
         return World()
-    if not isinstance(url, str):
-        raise InvalidType(f"url must be a str, not {type(url).__name__}")
-    return _worlds.setdefault(url.rstrip("/"), World())
+    if not isinstance(where, str):
+        raise InvalidType(f"{field} must be a str, not {type(where).__name__}")
+    return _worlds.setdefault(where.rstrip("/"), World())
 
 
 def _caller(identity: AnyIdentity | None, join_identity: AnyIdentity | None) -> Caller:

@@ -18,7 +18,8 @@ import pytest
 if TYPE_CHECKING:
     from cg_backends.memory import MemoryClient, World
 
-# The backend is imported when a fixture is used, so that other people's tests start no later.
+# A backend is imported when a fixture is used, so that other people's tests start no later.
+pytest.register_assert_rewrite("cg_backends.conformance")  # its assertions are explained, too
 
 
 @pytest.fixture

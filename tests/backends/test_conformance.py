@@ -3,66 +3,71 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import importlib
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import anyio
 import attrs
 import pytest
 import trio
+from anyio.abc import TaskGroup
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from cg_backends.memory import World
-from cg_core import AsyncClient, Client, DuplicateJoinKey, Identity, JobId, LimitReached, Refused
-from tests.backends.conformance import ALICE, BOB, CASES, JOB, Backend, Case
+from cg_backends.conformance import ALICE, BOB, CASES, JOB, Backend, Case, called_synchronously
+from cg_backends.memory import AsyncMemoryClient, World
+from cg_core import (
+    Caller,
+    Client,
+    ClientClosed,
+    DuplicateJoinKey,
+    GroupNotFound,
+    Identity,
+    JobId,
+    LimitReached,
+    Refused,
+    Request,
+)
 
 T = TypeVar("T")
-
-
-def run(runtime: str, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run an async function from begin to end."""
-    return asyncio.run(main()) if runtime == "asyncio" else trio.run(main)
-
-
-class CalledSynchronously:
-    """An async client whose methods are called as those of a sync one: each in a run of its own."""
-
-    def __init__(self, client: AsyncClient, runtime: str) -> None:
-        self._client = client
-        self._runtime = runtime
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method: Callable[..., Coroutine[Any, Any, Any]] = getattr(
-            self._client, "aclose" if name == "close" else name
-        )
-        return lambda *args, **kwargs: run(self._runtime, partial(method, *args, **kwargs))
 
 
 @attrs.frozen
 class MemoryBackend:
     """A world, with sync clients."""
 
+    clients: ExitStack
     world: World = attrs.field(factory=World)
 
     def connect(self, identity: Identity, *, join_identity: Identity | None = None) -> Client:
-        return self.world.connect(identity, join_identity=join_identity)
+        client = self.world.connect(identity, join_identity=join_identity)
+        return self.clients.enter_context(client)
 
 
 @attrs.frozen
 class AsyncMemoryBackend:
     """A world, with async clients."""
 
-    runtime: str
+    portal: BlockingPortal
+    clients: ExitStack
     world: World = attrs.field(factory=World)
 
     def connect(self, identity: Identity, *, join_identity: Identity | None = None) -> Client:
-        client = self.world.connect_async(identity, join_identity=join_identity)
-        return cast("Client", CalledSynchronously(client, self.runtime))
+        connect = partial(self.world.connect_async, identity, join_identity=join_identity)
+        return self.clients.enter_context(called_synchronously(connect, self.portal))
 
 
 @pytest.fixture(params=["sync", "asyncio", "trio"])
-def backend(request: pytest.FixtureRequest) -> Backend:
-    return MemoryBackend() if request.param == "sync" else AsyncMemoryBackend(request.param)
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    with ExitStack() as stack:
+        if request.param == "sync":
+            yield MemoryBackend(stack)
+        else:
+            portal = stack.enter_context(start_blocking_portal(request.param))
+            yield AsyncMemoryBackend(portal, stack)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -74,6 +79,11 @@ def test_conforms(case: Case, backend: Backend) -> None:
 def runtime(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
+
+
+def run(runtime: str, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run an async function from begin to end."""
+    return asyncio.run(main()) if runtime == "asyncio" else trio.run(main)
 
 
 async def refusals_at_once(
@@ -140,3 +150,74 @@ def test_a_job_is_the_first_of_the_tasks_that_add_it(runtime: str) -> None:
         assert [job.owner == owner for owner in owners] == [each is None for each in found]
 
     run(runtime, main)
+
+
+class ClientWithTask(AsyncMemoryClient):
+    """A client that carries its calls out in a task of its own, as those over a network do."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world, Caller(ALICE.address))
+        self.tasks: TaskGroup = anyio.create_task_group()
+        self.requests, self.requested = anyio.create_memory_object_stream[Callable[[], Any]]()
+        self.replies, self.replied = anyio.create_memory_object_stream[Any]()
+        self.log: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        await self.tasks.__aenter__()
+        self.tasks.start_soon(self.carry_out)
+        return self
+
+    async def carry_out(self) -> None:
+        self.log.append("begun")
+        async with self.requested, self.replies:
+            async for request in self.requested:
+                try:
+                    await self.replies.send(request())
+                except Refused as refusal:
+                    await self.replies.send(refusal)
+        self.log.append("ended")
+
+    async def call(self, request: Request[T]) -> T:
+        if self._closed:
+            raise ClientClosed("closed")
+        await self.requests.send(partial(self.world.execute, request, self._caller))
+        reply: Any = await self.replied.receive()
+        if isinstance(reply, Refused):
+            raise reply
+        result: T = reply
+        return result
+
+    async def __aexit__(self, *_: object) -> None:
+        await super().aclose()
+        self.requests.close()
+        # Only the task that entered it may leave it.
+        await self.tasks.__aexit__(None, None, None)
+        self.replied.close()
+
+
+def test_a_client_with_tasks_is_called_synchronously_and_left_in_its_task(runtime: str) -> None:
+    made: list[ClientWithTask] = []
+
+    def connect() -> ClientWithTask:
+        made.append(ClientWithTask(World()))
+        return made[0]
+
+    with start_blocking_portal(runtime) as portal:
+        with called_synchronously(connect, portal) as alice:
+            farm = alice.create("render farm")
+            alice.add_job(farm, job=JOB)
+            with pytest.raises(GroupNotFound):
+                alice.list_jobs("nobody's")
+            assert alice.list_jobs(farm) == (JOB,)
+            assert made[0].log == ["begun"]
+        assert made[0].log == ["begun", "ended"]
+        alice.close()
+        with pytest.raises(ClientClosed):
+            alice.list_groups()
+
+
+def test_without_pytest_the_suite_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "cg_backends.conformance")
+    monkeypatch.setitem(sys.modules, "pytest", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install pytest"):
+        importlib.import_module("cg_backends.conformance")

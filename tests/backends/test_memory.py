@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cg_backends import memory
+from cg_backends.conformance import ALICE, BOB, JOB
 from cg_backends.memory import DEFAULT_CALLER, World, connect, connect_async, forget_worlds
 from cg_core import (
     PUBLIC_GROUP,
@@ -39,7 +40,6 @@ from cg_core import (
     OpaqueId,
     join_hash,
 )
-from tests.backends.conformance import ALICE, BOB, JOB
 from tests.strategies import opaque_ids, times
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -79,6 +79,12 @@ def test_each_url_has_a_world_of_its_own_and_a_slash_at_its_end_is_no_difference
     assert connect("http://127.0.0.1:9801/").world is not world
 
 
+def test_without_a_url_the_schedulers_finds_the_world() -> None:
+    world = connect(scheduler=URL).world
+    assert connect(scheduler=URL).world is connect_async(scheduler=URL).world is world
+    assert connect("http://127.0.0.1:9801/", scheduler=URL).world is not world
+
+
 def test_forget_worlds_empties_the_worlds_found_by_url() -> None:
     with connect(URL) as before:
         before.create("render farm")
@@ -100,10 +106,14 @@ def test_options_of_the_remote_backends_are_taken(connects: Callable[..., object
         URL,
         identity=ALICE,
         join_identity=BOB,
+        scheduler="https://scheduler.example/",
         timeout=5.0,
+        connect_timeout=5.0,
+        idle_timeout=None,
         http=object(),
         transport="websocket",
         insecure=True,
+        service_address=BOB.address,
     )
     with pytest.raises(TypeError, match="retries"):
         connects(URL, retries=3)
@@ -119,6 +129,8 @@ def test_a_url_that_is_no_str_is_refused(url: Any) -> None:
     for connects in (connect, connect_async):
         with pytest.raises(InvalidType, match="url"):
             connects(url)
+        with pytest.raises(InvalidType, match="scheduler"):
+            connects(scheduler=url)
 
 
 # Who calls

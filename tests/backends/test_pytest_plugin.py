@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cg_backends.conformance import CASES
+
 pytest_plugins = ["pytester"]
 
 
@@ -83,3 +85,57 @@ def test_a_suite_that_uses_no_fixture_does_not_load_the_library(pytester: pytest
         """,
         tests=1,
     )
+
+
+SUITE_OF_A_BACKEND = """
+    from contextlib import ExitStack
+
+    import attrs
+    import pytest
+    from cg_backends.conformance import CASES
+    from cg_backends.memory import World
+
+    @attrs.frozen
+    class MyBackend:
+        world: World
+        clients: ExitStack
+
+        def connect(self, identity, *, join_identity=None):
+            client = self.world.connect(identity, join_identity=join_identity)
+            return self.clients.enter_context(client)
+
+    @pytest.fixture
+    def backend():
+        with ExitStack() as clients:
+            yield MyBackend(World(), clients)
+
+    @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+    def test_conforms(case, backend):
+        case(backend)
+"""
+
+
+def test_a_suite_of_a_new_backend_runs_every_case(pytester: pytest.Pytester) -> None:
+    require_passed(pytester, SUITE_OF_A_BACKEND, tests=len(CASES))
+
+
+def test_a_case_that_fails_tells_the_values(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pytest looks into the assertions of all that comes with a plugin that it finds by itself; of
+    # one that is named, only where the plugin says so.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(
+        SUITE_OF_A_BACKEND.replace("World()", "USED")
+        + """
+    from cg_backends.conformance import ALICE
+
+    USED = World()
+    USED.connect(ALICE).create("left by another test")
+"""
+    )
+    run = pytester.runpytest_subprocess(
+        "-W", "error", "-p", "cg_backends.pytest_plugin", "-k", "list_groups_gives"
+    )
+    run.assert_outcomes(failed=1, deselected=len(CASES) - 1)
+    run.stdout.fnmatch_lines(["E *assert (Group(*) == ()"])
