@@ -1,0 +1,175 @@
+"""What the remote backends know of httpx, and of any client of its shape.
+
+Such a client's errors are told apart by the names of their classes, so that it need not be httpx.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import httpx
+
+from cg_core import ComputeGroupsError, InvalidType, NetworkError
+from cg_core.framing import Headers, HTTPRequest, HTTPResponse
+from cg_core.remote import Options, RequestConnection
+from cg_core.remote.failures import NAME_UNKNOWN, NOT_TRUSTED, REDIRECTED, UNUSABLE
+from cg_core.session import Instant
+from cg_core.text import type_name
+
+T = TypeVar("T")
+
+CHUNK: Final = 65_536
+"""Bytes to read at a time."""
+
+_CODES: Final = {
+    "TooManyRedirects": REDIRECTED,
+    "UnsupportedProtocol": UNUSABLE,
+    "InvalidURL": UNUSABLE,
+    "LocalProtocolError": UNUSABLE,
+    "TimeoutException": "ETIMEDOUT",
+    "RemoteProtocolError": "ECONNRESET",
+    "ReadError": "ECONNRESET",
+    "WriteError": "ECONNRESET",
+}
+
+
+def checked_client(http: T, *, asynchronous: bool) -> T:
+    """An HTTP client for a backend of this kind, or None.
+
+    Raises:
+        InvalidType: it is one for backends of the other kind, or none at all.
+    """
+    if http is not None and not (
+        callable(getattr(http, "stream", None)) and hasattr(http, "aclose") is asynchronous
+    ):
+        wanted = "httpx.AsyncClient" if asynchronous else "httpx.Client"
+        raise InvalidType(f"http must be an {wanted}, or of its shape, not {type_name(http)}")
+    return http
+
+
+def client_arguments(options: Options) -> dict[str, Any]:
+    """The arguments for an httpx client of our own.
+
+    Nothing is redirected (a request may hold secrets), and deadlines are the core's, not httpx's.
+    """
+    arguments: dict[str, Any] = {"timeout": None, "follow_redirects": False}
+    url = options.url
+    if url is not None and url.is_loopback and not url.is_encrypted:
+        # Loading certificates costs 20 ms and more; this context has none, and trusts nobody.
+        arguments["verify"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return arguments
+
+
+def request_headers(headers: Headers) -> dict[str, str]:
+    """The headers of a request, besides those that the client adds itself.
+
+    A response is taken as it stands: a small one might unpack to one without end.
+    """
+    return {"Accept-Encoding": "identity", **dict(headers)}
+
+
+def response_head(response: Any, body: bytes = b"") -> HTTPResponse:
+    """A response as the core takes it; the body is read by whoever has it."""
+    return HTTPResponse(response.status_code, tuple(response.headers.items()), body)
+
+
+class _Body(httpx.ByteStream):
+    """A body in one piece. httpx's own is read by a generator, which a cancellation leaves open."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Once(self._body)
+
+
+class _Once(AsyncIterator[bytes]):
+    def __init__(self, body: bytes) -> None:
+        self._left = [body]
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
+async def make_request(
+    http: Any, connection: RequestConnection, request: HTTPRequest
+) -> Callable[[Instant], None]:
+    """Make a request with an asynchronous client; gives what to call to report what came of it."""
+    url = connection.url(request)
+    headers = request_headers(request.headers)
+    try:
+        made = http.build_request(
+            request.method, url, headers=headers, content=request.body, timeout=None
+        )
+        if isinstance(made.stream, httpx.ByteStream):
+            made.stream = _Body(request.body)
+        response = await http.send(made, stream=True)
+        try:
+            body = b""
+            async for chunk in response.aiter_raw(CHUNK):
+                body += chunk
+                if len(body) > connection.response_size:
+                    break
+        finally:
+            await response.aclose()
+    except Exception as error:  # a client of any make
+        return partial(connection.request_failed, request, network_error(error, url))
+    return partial(connection.receive_response, request, response_head(response, body))
+
+
+def network_error(error: Exception, url: str) -> ComputeGroupsError:
+    """What an error of the HTTP client means; the core decides what comes of it.
+
+    The error itself is not chained: its frames hold what was sent.
+
+    Args:
+        error: whatever the client raised.
+        url: where the request went.
+    """
+    place = url.partition("?")[0]
+    for cause in _causes(error):
+        match cause:
+            case ssl.SSLError():
+                return NetworkError(
+                    f"TLS with {place} failed: {cause}; to trust a CA of your own, pass an httpx "
+                    "client that does as http=",
+                    code=NOT_TRUSTED,
+                )
+            case socket.gaierror() if cause.errno != socket.EAI_AGAIN:
+                return NetworkError(
+                    f"the host's name in {place} is not known: {cause.strerror}", code=NAME_UNKNOWN
+                )
+            case ConnectionRefusedError():
+                return NetworkError(f"nobody listens at {place}", code="ECONNREFUSED")
+    names = [kind.__name__ for kind in type(error).__mro__]
+    what = f"{names[0]}: {error}" if str(error) else names[0]
+    if names[0] == "PoolTimeout":
+        what = "PoolTimeout: the httpx client has no free connection; raise its limits"
+    code = next((_CODES[name] for name in names if name in _CODES), "EIO")
+    return NetworkError(f"{place}: {what}", code=code)
+
+
+def would_block(error: Exception) -> bool:
+    """Whether an error of a read that may not wait only says that nothing has come."""
+    return any(
+        isinstance(cause, BlockingIOError | ssl.SSLWantReadError) for cause in _causes(error)
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    # The error and what led to it; where several addresses were tried, the first one's error.
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or error.__context__

@@ -1,0 +1,40 @@
+"""The core's `RemoteClient`, given what the core may not have: random text, environment, log."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib.metadata import version
+from typing import Final
+
+from cg_backends.random_text import random_text
+from cg_core import ClientClosed, Identity
+from cg_core.remote import Options, RemoteClient
+
+WIRE_LOG: Final = logging.getLogger("cg.wire")
+"""At DEBUG, a line for each message and each step of a connection; turn it on before `connect`."""
+
+
+def default_scheduler(url: str | None, scheduler: str | None) -> str | None:
+    """The scheduler to ask: where neither it nor a service is given, the environment's."""
+    if url is not None or scheduler is not None:
+        return scheduler
+    return os.environ.get("DCP_SCHEDULER_LOCATION") or None
+
+
+def remote_client(options: Options, identity: Identity) -> RemoteClient:
+    """The machine that a remote backend runs."""
+    return RemoteClient(
+        options,
+        identity,
+        x_dcp=f"python release {version('compute-groups')}",
+        random_text=random_text,
+        note=WIRE_LOG.debug if WIRE_LOG.isEnabledFor(logging.DEBUG) else None,
+    )
+
+
+def not_open() -> ClientClosed:
+    """The error for a call to an asynchronous client outside of its `async with`."""
+    return ClientClosed(
+        "this client is not open; use it within `async with connect(...) as groups`"
+    )

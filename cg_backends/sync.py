@@ -1,0 +1,535 @@
+"""The sync backend: compute groups of a service, over httpx, without a thread of its own.
+
+    from cg_backends.sync import connect
+
+    with connect("http://127.0.0.1:9800/", identity=identity) as groups:
+        farm = groups.create("render farm", join_key="farm", join_secret="s3cret")
+
+No rule of the protocol is here: `cg_core.remote` says what to do, and the threads that wait for
+their calls do it. One of them attends to the WebSocket, for all; each HTTP request is made by
+whichever is free. Between two calls nobody does anything: what became of the connection meanwhile
+is seen at the next call.
+"""
+
+from __future__ import annotations
+
+import math
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import attrs
+import httpx
+
+from cg_backends.http import (
+    CHUNK,
+    checked_client,
+    client_arguments,
+    network_error,
+    request_headers,
+    response_head,
+    would_block,
+)
+from cg_backends.keystores import find_identity
+from cg_backends.remote import default_scheduler, remote_client
+from cg_backends.websocket import WebSocketFrames, not_a_websocket
+from cg_core import (
+    Address,
+    Client,
+    ComputeGroupsError,
+    Identity,
+    NetworkError,
+    OutcomeUnknown,
+    Request,
+)
+from cg_core.framing import HTTPRequest
+from cg_core.remote import (
+    CALL_TIMEOUT,
+    CONNECT_TIMEOUT,
+    IDLE_TIMEOUT,
+    Call,
+    CallEnded,
+    Connection,
+    ConnectionEnded,
+    MessagesReady,
+    Options,
+    RequestConnection,
+    RequestWanted,
+    TransportName,
+    WebSocket,
+    WebSocketWanted,
+    checked_identity,
+)
+from cg_core.session import Instant
+
+T = TypeVar("T")
+Job = Callable[[], None]
+
+# Seconds for a write. The kernel takes what a session sends at once, unless the peer is stuck.
+_WRITE_TIME = 5.0
+
+_Selector: type[selectors.BaseSelector] = getattr(
+    selectors, "PollSelector", selectors.SelectSelector
+)
+
+
+@attrs.define(eq=False)
+class _Socket:
+    """A WebSocket that is wanted, open, or about to be closed.
+
+    Attributes:
+        websocket: the core's name for it.
+        frames: touched by who holds the lock.
+        stream: httpx's, None until it is open; touched by who attends.
+        held: what is to be closed with it.
+        fresh: whether the stream may hold data that nobody can see from outside.
+        unsent: bytes to write.
+        leave_at: when to give up saying goodbye.
+    """
+
+    websocket: WebSocket
+    frames: WebSocketFrames = attrs.field(factory=WebSocketFrames)
+    stream: Any = None
+    held: ExitStack = attrs.field(factory=ExitStack)
+    fresh: bool = True
+    unsent: bytes = b""
+    leave_at: float = math.inf
+
+    def has_unsent(self) -> bool:
+        """Whether there is something to write, and where."""
+        self.frames.send(self.websocket.messages_to_send())
+        self.unsent += self.frames.data_to_send()
+        return bool(self.unsent) and self.stream is not None
+
+    def take_unsent(self) -> bytes:
+        """What is to be written now."""
+        self.has_unsent()
+        unsent, self.unsent = self.unsent, b""
+        return unsent
+
+    def fileno(self) -> int:
+        """What to wait for."""
+        found: socket.socket = self.stream.get_extra_info("socket")
+        return found.fileno()
+
+    def write(self, data: bytes) -> bool:
+        """Write; whether it could be."""
+        try:
+            if data:
+                self.stream.write(data, timeout=_WRITE_TIME)
+        except Exception:  # however it ended, it has ended
+            return False
+        return True
+
+    def read(self) -> bytes | None:
+        """What has come: nothing is None, the end is empty."""
+        self.fresh = False
+        data: bytes = b""
+        try:
+            data = self.stream.read(CHUNK, timeout=0)
+            while data and self.websocket.url.startswith("https:"):
+                more = self.stream.read(CHUNK, timeout=0)  # TLS may hold some back
+                if not more:
+                    break
+                data += more
+        except Exception as error:  # however it ended, it has ended
+            return (data or None) if would_block(error) else data
+        return data
+
+
+class _Intact:
+    """Keeps account of whether what was begun within the lock was brought to its end.
+
+    It stands behind the lock in a `with`: the interpreter lets nobody be interrupted between a
+    lock and its release, but in a `with` of Python's own it does.
+    """
+
+    def __init__(self, client: SyncClient, *, attended: bool = False) -> None:
+        self._client = client
+        self._attended = attended
+
+    def __enter__(self) -> None:
+        if self._attended:
+            self._client._attendant = None  # a part of it
+        self._client._begin()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: object
+    ) -> None:
+        if kind is None or issubclass(kind, ComputeGroupsError):
+            self._client._is_whole = True
+
+
+class SyncClient(Client):
+    """A client of a service. Threads may use it at once: they share one session."""
+
+    def __init__(
+        self, options: Options, identity: Identity | None, http: httpx.Client | None
+    ) -> None:
+        self._options = options
+        self._identity = find_identity() if identity is None else identity
+        self._is_own_http = http is None
+        self._http = http or httpx.Client(**client_arguments(options))
+        self._lock = threading.Lock()
+        # All below is touched by who holds the lock.
+        self._machine = remote_client(options, self._identity)
+        self._is_whole = True  # False while somebody holds the lock, or was interrupted doing so
+        self._intact, self._attended = _Intact(self), _Intact(self, attended=True)
+        self._open: set[Call] = set()
+        self._ended: dict[Call, CallEnded] = {}
+        self._waiting: dict[object, threading.Condition] = {}
+        self._requests: deque[tuple[RequestConnection, HTTPRequest]] = deque()
+        self._sockets: dict[WebSocket, _Socket] = {}
+        self._attendant: int | None = None  # the thread that attends to the sockets
+        self._waker, self._wakened = socket.socketpair()
+        self._waker.settimeout(0)
+        self._is_closed = False
+
+    def call(self, request: Request[T]) -> T:
+        """Carry out a request; see `Client.call`.
+
+        A call that is interrupted may have been acted on; the client can go on being used.
+        """
+        with self._lock, self._intact:
+            self._catch_up()
+            call = self._machine.call(request, self._now())
+            self._open.add(call)
+            self._turn()
+        try:
+            self._work_until(lambda: call in self._ended, call)
+        finally:
+            with self._lock, self._intact:
+                self._open.discard(call)
+                self._waiting.pop(call, None)
+                ended = self._ended.pop(call, None)
+                if ended is None:
+                    self._machine.cancel(call, self._now())
+                    self._turn()
+                self._nudge()
+        assert ended is not None  # or something was raised
+        if ended.error is not None:
+            raise ended.error
+        result: T = ended.result
+        return result
+
+    def close(self) -> None:
+        """Say goodbye, and let go of everything. Closing again does nothing."""
+        if self._is_closed:
+            return
+        try:
+            with self._lock, self._intact:
+                self._catch_up()
+                self._machine.close(self._now())
+                self._turn()
+            self._work_until(lambda: self._machine.is_over and not self._sockets, self)
+        finally:
+            with self._lock, self._intact:
+                self._is_closed = True
+                self._machine.abort(self._now())
+                self._turn()
+                for each in self._sockets.values():
+                    each.held.close()
+                self._sockets.clear()
+                self._waker.close()
+                self._wakened.close()
+            if self._is_own_http:
+                self._http.close()
+
+    # The machine, and what it asks for
+
+    def _now(self) -> Instant:
+        return Instant(time.monotonic(), time.time())
+
+    def _begin(self) -> None:
+        if not self._is_whole or self._attendant == threading.get_ident():
+            self._start_anew()
+        self._is_whole = False
+
+    def _start_anew(self) -> None:
+        # Somebody was interrupted in the midst of it: nobody can say what became of the calls.
+        known = self._machine.service_address
+        self._machine = remote_client(self._options, self._identity)
+        self._machine.service_address = known
+        for call in self._open - self._ended.keys():
+            error = OutcomeUnknown("another call was interrupted, and this one's session with it")
+            self._ended[call] = CallEnded(call, None, error)
+            self._notify(call)
+        for each in self._sockets.values():
+            each.held.close()
+        self._sockets.clear()
+        self._requests.clear()
+        self._attendant = None
+        if self._is_closed:
+            self._machine.abort(self._now())
+
+    def _catch_up(self) -> None:
+        # What came since the last call is taken before the clock is looked at: pings, or an end.
+        opened = self._opened()
+        if opened and self._attendant is None:
+            for each, data in self._listen(opened, 0).items():
+                self._receive(each, data)
+        self._machine.handle_timeout(self._now())
+
+    def _turn(self) -> None:
+        while (event := self._machine.next_event()) is not None:
+            match event:
+                case CallEnded(call):
+                    if call in self._open:
+                        self._ended[call] = event
+                        self._notify(call)
+                case WebSocketWanted(websocket):
+                    self._sockets[websocket] = _Socket(websocket)
+                case MessagesReady():
+                    self._wake()
+                case RequestWanted(connection, request):
+                    # What is to be said goes before the request that waits for an answer.
+                    put = (
+                        self._requests.append
+                        if request.method == "GET"
+                        else self._requests.appendleft
+                    )
+                    put((connection, request))
+                    self._nudge()
+                case ConnectionEnded(connection, grace):
+                    self._end(connection, grace)
+
+    def _end(self, connection: Connection, grace: float) -> None:
+        if isinstance(connection, WebSocket):
+            each = self._sockets[connection]
+            each.frames.send(connection.messages_to_send())
+            each.frames.close()
+            each.leave_at = time.monotonic() + grace
+            self._wake()
+        else:
+            # (One that is being made ends by its own time.)
+            self._requests = deque(item for item in self._requests if item[0] is not connection)
+
+    # Threads
+
+    def _work_until(self, is_done: Callable[[], bool], waiter: object) -> None:
+        """Do what is to be done, or wait while others do it."""
+        while True:
+            with self._lock, self._intact:
+                self._machine.handle_timeout(self._now())
+                self._turn()
+                done = is_done()
+                job = self._take_last_words() if done else self._take_job()
+                if job is None and not (done := done or is_done()):
+                    condition = self._waiting[waiter] = threading.Condition(self._lock)
+                    self._is_whole = True
+                    condition.wait(self._patience())
+                    self._begin()
+                    self._waiting.pop(waiter, None)
+            if job is not None:
+                job()
+            elif done:
+                return
+
+    def _take_job(self) -> Job | None:
+        if self._attendant is None:
+            self._leave_sockets()
+        if self._requests:
+            connection, request = self._requests.popleft()
+            self._nudge()
+            return partial(self._make_request, connection, request, self._patience())
+        if self._attendant is not None or not self._sockets:
+            return None
+        for each in self._sockets.values():
+            if each.stream is None:
+                self._attendant = threading.get_ident()
+                return partial(self._open_socket, each, self._patience())
+        leave_at = min(each.leave_at for each in self._sockets.values())
+        return self._attendance(self._patience(leave_at))
+
+    def _leave_sockets(self) -> None:
+        for each in tuple(self._sockets.values()):
+            if each.leave_at <= time.monotonic() or not (each.frames.is_open or each.has_unsent()):
+                each.held.close()
+                del self._sockets[each.websocket]
+
+    def _take_last_words(self) -> Job | None:
+        # Nobody may come to send them for a long while: above all the ack of what was just told.
+        if self._requests and self._requests[0][1].method != "GET":
+            connection, request = self._requests.popleft()
+            return partial(self._make_request, connection, request, _WRITE_TIME)
+        unsent = any(each.has_unsent() for each in self._sockets.values())
+        return self._attendance(0) if unsent and self._attendant is None else None
+
+    def _attendance(self, timeout: float | None) -> Job:
+        self._attendant = threading.get_ident()
+        writes = [(each, each.take_unsent()) for each in self._opened()]
+        return partial(self._attend, writes, timeout)
+
+    def _opened(self) -> list[_Socket]:
+        return [each for each in self._sockets.values() if each.stream is not None]
+
+    def _patience(self, until: float = math.inf) -> float | None:
+        # How long nothing needs to be done but what comes by itself.
+        due = min(until, self._machine.next_deadline())
+        return None if due == math.inf else max(due - time.monotonic(), 0.001)
+
+    def _nudge(self) -> None:
+        # One of those who wait is to see what there is to do.
+        if self._requests or (self._attendant is None and self._sockets):
+            for condition in self._waiting.values():
+                condition.notify()
+                return
+
+    def _notify(self, call: Call) -> None:
+        if call in self._waiting:
+            self._waiting[call].notify()
+
+    def _wake(self) -> None:
+        # There is something to send: the thread that listens is to look up.
+        if self._attendant not in (None, threading.get_ident()):
+            with suppress(BlockingIOError):  # it has enough to wake up by
+                self._waker.send(b"!")
+
+    # Jobs, without the lock
+
+    def _make_request(
+        self, connection: RequestConnection, request: HTTPRequest, timeout: float | None
+    ) -> None:
+        url = connection.url(request)
+        give_up_at = math.inf if timeout is None else time.monotonic() + timeout
+        answer = None
+        error: ComputeGroupsError = NetworkError("the request was interrupted")
+        try:
+            with self._http.stream(
+                request.method,
+                url,
+                headers=request_headers(request.headers),
+                content=request.body,
+                timeout=timeout,
+            ) as response:
+                body = b""
+                for chunk in response.iter_raw(CHUNK):
+                    body += chunk
+                    if len(body) > connection.response_size or time.monotonic() > give_up_at:
+                        break
+                answer = response_head(response, body)
+        except Exception as fault:  # a client of any make
+            error = network_error(fault, url)
+        finally:
+            with self._lock, self._intact:
+                self._machine.handle_timeout(self._now())
+                if answer is None or time.monotonic() > give_up_at:
+                    connection.request_failed(request, error, self._now())
+                else:
+                    connection.receive_response(request, answer, self._now())
+                self._turn()
+
+    def _open_socket(self, each: _Socket, timeout: float | None) -> None:
+        websocket = each.websocket
+        headers = request_headers(websocket.headers) | each.frames.headers
+        report: Callable[[Instant], None] = websocket.closed
+        try:
+            response = each.held.enter_context(
+                self._http.stream("GET", websocket.url, headers=headers, timeout=timeout)
+            )
+            if response.status_code != 101:
+                report = partial(websocket.refused, response_head(response))
+            elif not each.frames.accepted(response.headers):
+                report = partial(websocket.failed, not_a_websocket(websocket.url))
+            else:
+                each.stream = response.extensions["network_stream"]
+        except Exception as fault:  # a client of any make
+            report = partial(websocket.failed, network_error(fault, websocket.url))
+        finally:
+            with self._lock, self._attended:
+                self._machine.handle_timeout(self._now())
+                if each.stream is None:
+                    report(self._now())
+                self._turn()
+
+    def _attend(self, writes: list[tuple[_Socket, bytes]], timeout: float | None) -> None:
+        # Where this is interrupted, nobody knows what was read: all of them are given up.
+        received: Mapping[_Socket, bytes | None] = {each: b"" for each, _ in writes}
+        try:
+            alive = [each for each, data in writes if each.write(data)]
+            heard = self._listen(alive, timeout if len(alive) == len(writes) else 0)
+            received = {each: heard[each] if each in alive else b"" for each, _ in writes}
+        finally:
+            with self._lock, self._attended:
+                for each, data in received.items():
+                    self._receive(each, data)
+                self._turn()
+
+    def _listen(self, sockets: list[_Socket], timeout: float | None) -> dict[_Socket, bytes | None]:
+        received = {each: each.read() if each.fresh else None for each in sockets}
+        if any(data is not None for data in received.values()):
+            return received
+        with _Selector() as selector:
+            selector.register(self._wakened, selectors.EVENT_READ)
+            for each in sockets:
+                selector.register(each, selectors.EVENT_READ)
+            ready = [key.fileobj for key, _ in selector.select(timeout)]
+        if self._wakened in ready:
+            self._wakened.recv(CHUNK)
+        return received | {each: each.read() for each in sockets if each in ready}
+
+    def _receive(self, each: _Socket, data: bytes | None) -> None:
+        if data is not None:
+            for text in each.frames.receive_data(data):
+                each.websocket.receive_message(text, self._now())
+            if not each.frames.is_open:
+                each.websocket.closed(self._now())
+            if not data:
+                each.leave_at = -math.inf
+
+
+def connect(
+    url: str | None = None,
+    *,
+    identity: Identity | None = None,
+    join_identity: Identity | None = None,
+    scheduler: str | None = None,
+    timeout: float | None = CALL_TIMEOUT,
+    connect_timeout: float | None = CONNECT_TIMEOUT,
+    idle_timeout: float | None = IDLE_TIMEOUT,
+    http: httpx.Client | None = None,
+    transport: TransportName | None = None,
+    insecure: bool = False,
+    service_address: Address | str | None = None,
+) -> SyncClient:
+    """A client of a service, to be used in a `with`; it connects at its first call.
+
+    Args:
+        url: the service's URL: `http://127.0.0.1:9800/`.
+        identity: who signs; without one, the keystore `id` where DCP keeps them.
+        join_identity: another identity, whose address groups may let in (C-9).
+        scheduler: without a url, the URL of a scheduler that tells it; without either, the
+            environment's `DCP_SCHEDULER_LOCATION`.
+        timeout: seconds for each call; None for no end.
+        connect_timeout: seconds for a session to come about; None for no end.
+        idle_timeout: seconds after the last call until the session is closed; None leaves it open.
+        http: an httpx client of yours, for TLS, proxies and headers; it is not closed.
+        transport: the only one to use; None takes a WebSocket, and polls where there is none.
+        insecure: whether join hashes may go unencrypted over a network (C-13).
+        service_address: the address that the service must have; None takes the first one's.
+
+    Raises:
+        InvalidArgument: one of them cannot be.
+    """
+    try:
+        checked_client(http, asynchronous=False)
+        options = Options(
+            url,
+            scheduler=default_scheduler(url, scheduler),
+            join_identity=join_identity,
+            timeout=timeout,
+            connect_timeout=connect_timeout,
+            idle_timeout=idle_timeout,
+            transport=transport,
+            insecure=insecure,
+            service_address=service_address,
+        )
+        return SyncClient(options, checked_identity("identity", identity), http)
+    finally:
+        del identity, join_identity  # somebody may take a private key for one (C-13)
