@@ -15,7 +15,7 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import framing, hashing, imports, memory, requests, session
+from benchmarks import framing, hashing, imports, memory, remote, requests, session
 from benchmarks.measure import Figure
 
 SUBJECTS = {
@@ -24,6 +24,7 @@ SUBJECTS = {
     "memory": memory,
     "session": session,
     "framing": framing,
+    "remote": remote,
     "imports": imports,
 }
 LIBRARIES = ("attrs", "cattrs", "coincurve", "eth-hash", "safe-pysha3")
