@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -456,6 +457,8 @@ def _utf8(passphrase: str) -> bytes:
 
 
 def _eth_keyfile() -> ModuleType:
+    # py_ecc, which comes with it, raises the limit so far that deep JSON ends the process.
+    limit = sys.getrecursionlimit()
     try:
         import eth_keyfile  # noqa: PLC0415 - an extra, which takes half a second
     except ModuleNotFoundError as error:
@@ -465,6 +468,8 @@ def _eth_keyfile() -> ModuleType:
             "keystores need eth-keyfile: pip install 'compute-groups[keystore]'",
             name="eth_keyfile",
         ) from None
+    finally:
+        sys.setrecursionlimit(limit)
     return eth_keyfile
 
 

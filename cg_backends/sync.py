@@ -150,19 +150,19 @@ class _Intact:
     lock and its release, but in a `with` of Python's own it does.
     """
 
-    def __init__(self, client: SyncClient, *, attended: bool = False) -> None:
+    def __init__(self, client: SyncClient, *, ends_a_job: bool = False) -> None:
         self._client = client
-        self._attended = attended
+        self._ends_a_job = ends_a_job
 
     def __enter__(self) -> None:
-        if self._attended:
-            self._client._attendant = None  # a part of it
-        self._client._begin()
+        self._client._begin(in_job=self._ends_a_job)  # a part of it
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: object
     ) -> None:
         if kind is None or issubclass(kind, ComputeGroupsError):
+            if self._ends_a_job:
+                self._client._end_job()
             self._client._is_whole = True
 
 
@@ -180,7 +180,9 @@ class SyncClient(Client):
         # All below is touched by who holds the lock.
         self._machine = remote_client(options, self._identity)
         self._is_whole = True  # False while somebody holds the lock, or was interrupted doing so
-        self._intact, self._attended = _Intact(self), _Intact(self, attended=True)
+        self._intact, self._job_ended = _Intact(self), _Intact(self, ends_a_job=True)
+        self._working: set[int] = set()  # the threads that do a job
+        self._given_up: list[_Socket] = []  # to be closed when nobody attends to them
         self._open: set[Call] = set()
         self._ended: dict[Call, CallEnded] = {}
         self._waiting: dict[object, threading.Condition] = {}
@@ -233,7 +235,7 @@ class SyncClient(Client):
                 self._is_closed = True
                 self._machine.abort(self._now())
                 self._turn()
-                for each in self._sockets.values():
+                for each in (*self._sockets.values(), *self._given_up):
                     each.held.close()
                 self._sockets.clear()
                 self._waker.close()
@@ -246,10 +248,15 @@ class SyncClient(Client):
     def _now(self) -> Instant:
         return Instant(time.monotonic(), time.time())
 
-    def _begin(self) -> None:
-        if not self._is_whole or self._attendant == threading.get_ident():
+    def _begin(self, *, in_job: bool = False) -> None:
+        if not self._is_whole or (not in_job and threading.get_ident() in self._working):
             self._start_anew()
         self._is_whole = False
+
+    def _end_job(self) -> None:
+        self._working.discard(threading.get_ident())
+        if self._attendant == threading.get_ident():
+            self._attendant = None
 
     def _start_anew(self) -> None:
         # Somebody was interrupted in the midst of it: nobody can say what became of the calls.
@@ -260,11 +267,11 @@ class SyncClient(Client):
             error = OutcomeUnknown("another call was interrupted, and this one's session with it")
             self._ended[call] = CallEnded(call, None, error)
             self._notify(call)
-        for each in self._sockets.values():
-            each.held.close()
+        self._given_up += self._sockets.values()
         self._sockets.clear()
         self._requests.clear()
-        self._attendant = None
+        self._end_job()
+        self._wake()  # who attends to them still
         if self._is_closed:
             self._machine.abort(self._now())
 
@@ -326,6 +333,8 @@ class SyncClient(Client):
                     condition.wait(self._patience())
                     self._begin()
                     self._waiting.pop(waiter, None)
+                elif job is not None:
+                    self._working.add(threading.get_ident())
             if job is not None:
                 job()
             elif done:
@@ -348,6 +357,8 @@ class SyncClient(Client):
         return self._attendance(self._patience(leave_at))
 
     def _leave_sockets(self) -> None:
+        while self._given_up:
+            self._given_up.pop().held.close()
         for each in tuple(self._sockets.values()):
             if each.leave_at <= time.monotonic() or not (each.frames.is_open or each.has_unsent()):
                 each.held.close()
@@ -417,7 +428,7 @@ class SyncClient(Client):
         except Exception as fault:  # a client of any make
             error = network_error(fault, url)
         finally:
-            with self._lock, self._intact:
+            with self._lock, self._job_ended:
                 self._machine.handle_timeout(self._now())
                 if answer is None or time.monotonic() > give_up_at:
                     connection.request_failed(request, error, self._now())
@@ -442,7 +453,7 @@ class SyncClient(Client):
         except Exception as fault:  # a client of any make
             report = partial(websocket.failed, network_error(fault, websocket.url))
         finally:
-            with self._lock, self._attended:
+            with self._lock, self._job_ended:
                 self._machine.handle_timeout(self._now())
                 if each.stream is None:
                     report(self._now())
@@ -456,7 +467,7 @@ class SyncClient(Client):
             heard = self._listen(alive, timeout if len(alive) == len(writes) else 0)
             received = {each: heard[each] if each in alive else b"" for each, _ in writes}
         finally:
-            with self._lock, self._attended:
+            with self._lock, self._job_ended:
                 for each, data in received.items():
                     self._receive(each, data)
                 self._turn()

@@ -73,6 +73,8 @@ class WebSocketFrames:
 
     def receive_data(self, data: bytes) -> Iterator[str]:
         """Take bytes, and give the text messages that are whole; no bytes are the end."""
+        if not self.is_open:
+            return
         self._connection.receive_data(data or None)
         for event in self._connection.events():
             match event:

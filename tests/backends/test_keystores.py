@@ -16,12 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import eth_keyfile
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cg_backends.keystores import (
+    _eth_keyfile,
     find_identity,
     keystore_address,
     load_identity,
@@ -34,6 +34,8 @@ from tests.core.test_secrecy import appearances, error_of, tracebacks
 from tests.golden import DATA, golden
 from tests.peers import node_process
 from tests.strategies import any_characters, anything, storable_characters
+
+eth_keyfile = _eth_keyfile()
 
 FILES = DATA / "keystores"
 INDEX = golden("keystores/index")
@@ -716,3 +718,19 @@ def test_the_library_is_not_loaded_before_it_is_needed() -> None:
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
     )
     assert run.stdout.strip() == "False"
+
+
+def test_opening_a_keystore_leaves_the_recursion_limit_as_it_was() -> None:
+    """A library below raises it so far that deep JSON, of a peer's, would end the process."""
+    program = (
+        "import sys, cg_backends.keystores as k; before = sys.getrecursionlimit(); "
+        "k._eth_keyfile(); print(before == sys.getrecursionlimit())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+        text=True,
+    )
+    assert run.stdout.strip() == "True"
