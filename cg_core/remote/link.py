@@ -179,22 +179,21 @@ class Link:
 
     def _send(self, transport: Transport, text: str) -> None:
         connection = self._connection
-        if (
-            transport is connection
-            and isinstance(connection, WebSocket | RequestConnection)
-            and not isinstance(connection.machine, Lookup)
-        ):
-            if self._note:
-                self._note(f"> {described(text)}")
-            connection.machine.send(text)
+        assert transport is connection  # a session knows of no other
+        assert connection is not None
+        assert not isinstance(connection.machine, Lookup)  # which never opens
+        if self._note:
+            self._note(f"> {described(text)}")
+        connection.machine.send(text)
 
     def _on_session_event(self, event: SessionEvent, now: Instant) -> None:
         match event:
             case TransportWanted():
                 self._dial(now)
             case TransportDropped(transport):
-                if transport is self._connection and self._connection is not None:
-                    self._drop(self._connection, now)
+                assert transport is self._connection  # a session knows of no other
+                assert self._connection is not None
+                self._drop(self._connection, now)
             case SessionOpened():
                 self.established = True
                 self._on_event(event, now)
@@ -231,7 +230,7 @@ class Link:
                 self.url = url
                 self._on_event(event, now)
                 self._dial(now)
-            case Closed(error):
+            case Closed(error):  # pragma: no branch # the last one
                 self._end(connection, _GRACE if error is None else 0)
                 if connection.opened:
                     self._say(f"disconnected: {'goodbye' if error is None else error.message}")
