@@ -123,8 +123,9 @@ DIFFERENCES: Mapping[Role, tuple[Reason, ...]] = {
             "altered",
             {"c": (45,), "i": (172,), "j": (64, 69), "k": (49, 54)},
             frozenset({
-                "type", "payload.operation", "payload.data", "payload[].type", "payload[].time",
-                "payload[].payload.operation", "payload[].payload.jsonData",
+                "type", "payload.operation", "payload.data", "payload.validity.time",
+                "payload[].type", "payload[].time", "payload[].payload.operation",
+                "payload[].payload.jsonData",
             }),
         ),
         Reason(
@@ -132,6 +133,12 @@ DIFFERENCES: Mapping[Role, tuple[Reason, ...]] = {
             "altered",
             {"i": (45, 53, 60, 68, 76, 84, 152, 159)},
             frozenset({"payload.validity.ttl", "payload.validity.time"}),
+        ),
+        Reason(
+            "what waited for longer than it is good is dated anew: nobody has seen it yet",
+            "altered",
+            {"i": (30, 38, 166), "o1": (565,)},
+            frozenset({"payload.validity.time"}),
         ),
         Reason(
             "the program cannot add members to a payload",
@@ -464,7 +471,7 @@ def test_most_of_what_was_recorded_is_said_byte_for_byte() -> None:
             differing += sum(
                 difference.kind in {"altered", "left out"} for difference in replay.differences()
             )
-    assert (texts, differing) == (1_491, 343)
+    assert (texts, differing) == (1_491, 347)
 
 
 @pytest.mark.parametrize("name", TARGETS)

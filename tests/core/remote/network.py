@@ -116,9 +116,12 @@ class Network:
 
     def let_arrive(self) -> None:
         """Let everything arrive that is under way, and all that comes of it; time stands still."""
-        while steps := self.steps():
+        for _ in range(2_000):
+            if not (steps := self.steps()):
+                return
             for step in steps:
                 step()
+        raise AssertionError("it does not come to rest")
 
     def next_deadline(self) -> float:
         """When something is due, at whichever end."""
@@ -168,6 +171,7 @@ class Service:
         answers: whether it answers at once what it acts on; else `answer` does.
         outcome: gives the result, or the refusal, of a request.
         twist: gives what is really sent in place of a text of the session.
+        amend: gives what is really sent in place of the body of a response.
         asked: what was acted on and not answered.
         callers: who asked, besides the caller, by C-9: one for each request.
     """
@@ -177,6 +181,7 @@ class Service:
         self.answers = True
         self.outcome: Callable[[Request[Any]], Any] = outcome_of
         self.twist: Callable[[str], list[str]] = lambda text: [text]
+        self.amend: Callable[[bytes], bytes] = lambda body: body
         self.asked: deque[tuple[str, str, Operation]] = deque()
         self.callers: list[set[str]] = []
         self.server = Server(network.random_text)
@@ -217,7 +222,8 @@ class Service:
         now = self._network.now
         match event:
             case ResponseReady(Exchange() as exchange, response):
-                exchange.answered(response)
+                body = self.amend(response.body)
+                exchange.answered(HTTPResponse(response.status, response.headers, body))
             case ServerHasMessages(Line() as line):
                 for text in self.server.messages_to_send(line):
                     line.tell(partial(line.websocket.receive_message, text))

@@ -374,6 +374,47 @@ def test_a_close_before_there_is_a_session() -> None:
     assert not network.acted_on
 
 
+def test_a_call_that_waits_for_a_connection_is_not_moved_when_the_client_closes() -> None:
+    network, program = started()
+    program.ask()
+    network.websockets = RESET
+    network.cut()
+    network.let_arrive()
+    call = program.call()
+    program.close()
+    assert isinstance(program.outcome(call), ClientClosed)
+    shut(network, program)
+    assert network.kinds().count("websocket") == len(network.kinds())
+    assert network.acted_on == {"group 1": 1}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_abort_ends_everything_at_once(transport: str) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.service.answers = False
+    sent = program.call()
+    network.let_arrive()
+    network.websockets = network.requests = "silence"
+    network.cut()
+    network.let_arrive()
+    unsent = program.call()
+    assert len(program.live) == 1
+    program.abort()
+    assert program.client.is_over
+    assert program.live == []
+    assert program.graces == [0, 0]
+    assert isinstance(program.outcome(sent), OutcomeUnknown)
+    assert isinstance(program.outcome(unsent), ClientClosed)
+    program.abort()
+    program.close()
+    network.websockets = network.requests = "works"
+    network.run(100)
+    assert network.acted_on == {"group 1": 1, "group 2": 1}
+    with pytest.raises(ClientClosed):
+        program.call()
+
+
 @pytest.mark.parametrize("how", ["close", "abort", "close, then abort", "abort, then close"])
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("is_asked", [True, False])
@@ -406,6 +447,40 @@ def test_after_a_restart_what_was_sent_is_unknown_and_the_rest_moves_on(transpor
     assert program.finish(sent, unsent) == 3
     assert isinstance(program.outcome(sent), OutcomeUnknown)
     assert network.acted_on == {"group 1": 1, "group 2": 1, "group 3": 1}
+
+
+def broken_sessions() -> tuple[Network, Program]:
+    """A service that ends each session as soon as it is there, before anything is asked."""
+    network, program = started("polling")
+
+    def broken(body: bytes) -> bytes:
+        return body + b'\x1e42["message","{}"]' if b"response" in body else body
+
+    network.service.amend = broken
+    return network, program
+
+
+def test_a_service_that_breaks_all_sessions_is_not_asked_forever() -> None:
+    network, program = broken_sessions()
+    error = program.ask()
+    assert type(error) is ProtocolError
+    assert network.kinds() == ["polling"] * 4
+    assert not network.acted_on
+    network.run(100)
+    assert network.kinds() == ["polling"] * 4
+    network.service.amend = lambda body: body
+    assert program.ask() == 2
+
+
+def test_a_service_that_breaks_some_sessions() -> None:
+    network, program = broken_sessions()
+    call = program.call()
+    while len(network.kinds()) < 4:
+        network.steps()[0]()
+    network.service.amend = lambda body: body
+    assert program.finish(call) == 1
+    assert network.kinds() == ["polling"] * 4
+    assert network.acted_on == {"group 1": 1}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
