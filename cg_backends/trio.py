@@ -6,7 +6,8 @@
         farm = await groups.create("render farm", join_key="farm", join_secret="s3cret")
 
 No rule of the protocol is here: `cg_core.remote` says what to do, and this does it, with a task for
-each WebSocket and each HTTP request, and one that watches the clock.
+each WebSocket and each HTTP request, and one that watches the clock. None of that is stopped by
+Ctrl-C where it stands: trio raises it in the program's main task, where that waits.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, Self, TypeVar
 import attrs
 import httpx
 import trio
-from trio.lowlevel import ParkingLot
+from trio.lowlevel import ParkingLot, enable_ki_protection
 
 from cg_backends.http import (
     CHUNK,
@@ -85,6 +86,7 @@ class TrioClient(AsyncClient):
         self._scopes: defaultdict[Connection, set[trio.CancelScope]] = defaultdict(set)
         self._alarm = trio.CancelScope()
 
+    @enable_ki_protection
     async def __aenter__(self) -> Self:
         identity = self._identity
         if identity is None:
@@ -95,6 +97,7 @@ class TrioClient(AsyncClient):
         self._nursery.start_soon(self._keep_time)
         return self
 
+    @enable_ki_protection
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -107,6 +110,7 @@ class TrioClient(AsyncClient):
             # Not told of the body's error, which would come out in a group.
             await self._nurseries.__aexit__(None, None, None)
 
+    @enable_ki_protection
     async def call(self, request: Request[T]) -> T:
         """Carry out a request; see `AsyncClient.call`.
 
@@ -128,6 +132,7 @@ class TrioClient(AsyncClient):
         result: T = answer.ended.result
         return result
 
+    @enable_ki_protection
     async def aclose(self) -> None:
         """Say goodbye, and let go of everything; at once, where this is cancelled."""
         try:
@@ -183,6 +188,7 @@ class TrioClient(AsyncClient):
             self._alarm.cancel()
             self._over.set()
 
+    @enable_ki_protection
     async def _keep_time(self) -> None:
         while not self._over.is_set():
             with trio.CancelScope(deadline=self._opened().next_deadline()) as self._alarm:
@@ -197,6 +203,7 @@ class TrioClient(AsyncClient):
         self._scopes[connection].add(scope)
         self._nursery.start_soon(self._within, scope, connection, work, *arguments)
 
+    @enable_ki_protection
     async def _within(
         self,
         scope: trio.CancelScope,
@@ -248,6 +255,7 @@ class TrioClient(AsyncClient):
                 finally:
                     websocket.closed(self._now())
 
+    @enable_ki_protection
     async def _read(
         self, websocket: WebSocket, frames: WebSocketFrames, ready: ParkingLot, stream: Any
     ) -> None:

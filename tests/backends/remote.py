@@ -29,7 +29,7 @@ def event_loop(backend: str) -> AbstractContextManager[BlockingPortal | None]:
     return nullcontext() if backend == "sync" else start_blocking_portal(backend)
 
 
-def client_in(loop: BlockingPortal | None, backend: str, url: str, **options: Any) -> Client:
+def client_in(loop: BlockingPortal | None, backend: str, url: str | None, **options: Any) -> Client:
     """A client of a service, whose methods are called synchronously; it is to be closed."""
     connect = partial(BACKENDS[backend].connect, url, **options)
     client: Client = connect() if loop is None else called_synchronously(connect, loop)
@@ -37,7 +37,7 @@ def client_in(loop: BlockingPortal | None, backend: str, url: str, **options: An
 
 
 @contextmanager
-def client_of(backend: str, url: str, **options: Any) -> Iterator[Client]:
+def client_of(backend: str, url: str | None, **options: Any) -> Iterator[Client]:
     """The same, within a `with`."""
     with event_loop(backend) as loop, client_in(loop, backend, url, **options) as client:
         yield client

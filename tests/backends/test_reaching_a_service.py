@@ -10,16 +10,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import anyio.from_thread
 import attrs
 import httpx
 import pytest
 import trustme
 
-import cg_backends.asyncio
-import cg_backends.sync
-import cg_backends.trio
-from cg_backends.conformance import ALICE, BOB, CAROL, JOB, called_synchronously
+from cg_backends.conformance import ALICE, BOB, CAROL, JOB
 from cg_backends.keystores import save_identity
 from cg_backends.memory import World
 from cg_core import (
@@ -33,17 +29,12 @@ from cg_core import (
 )
 from cg_core.ecmascript_json import JSONValue, stringify
 from cg_core.framing import HTTPResponse
+from cg_core.remote import TransportName
+from tests.backends.remote import BACKENDS, TRANSPORTS, client_in, event_loop
 from tests.core.test_secrecy import error_of
 from tests.peers.in_process import in_process
 from tests.peers.relays import http_proxy, tls
 from tests.peers.rules import rules
-
-BACKENDS = {
-    "sync": cg_backends.sync,
-    "asyncio": cg_backends.asyncio,
-    "trio": cg_backends.trio,
-}
-TRANSPORTS = ("websocket", "polling")
 
 
 class Connect(Protocol):
@@ -58,33 +49,22 @@ class Caller:
     http: Callable[..., Any]
 
 
-@pytest.fixture(params=BACKENDS)
-def caller(request: pytest.FixtureRequest) -> Iterator[Caller]:
-    module = BACKENDS[request.param]
-    with ExitStack() as clients:
-        if request.param == "sync":
+@pytest.fixture
+def caller(backend: str) -> Iterator[Caller]:
+    with event_loop(backend) as loop, ExitStack() as clients:
 
-            def connect(url: str | None = None, **options: Any) -> Client:
-                options.setdefault("identity", ALICE)
-                client: Client = module.connect(url, **options)
-                return clients.enter_context(client)
-
-            yield Caller(connect, lambda **given: clients.enter_context(httpx.Client(**given)))
-            return
-        portal = clients.enter_context(anyio.from_thread.start_blocking_portal(request.param))
-
-        def connect_async(url: str | None = None, **options: Any) -> Client:
+        def connect(url: str | None = None, **options: Any) -> Client:
             options.setdefault("identity", ALICE)
-            return clients.enter_context(
-                called_synchronously(lambda: module.connect(url, **options), portal)
-            )
+            return clients.enter_context(client_in(loop, backend, url, **options))
 
-        def http(**given: Any) -> httpx.AsyncClient:
-            client = portal.call(lambda: httpx.AsyncClient(**given))
-            clients.callback(lambda: portal.call(client.aclose))
+        def http(**given: Any) -> httpx.Client | httpx.AsyncClient:
+            if loop is None:
+                return clients.enter_context(httpx.Client(**given))
+            client = loop.call(lambda: httpx.AsyncClient(**given))
+            clients.callback(lambda: loop.call(client.aclose))
             return client
 
-        yield Caller(connect_async, http)
+        yield Caller(connect, http)
 
 
 def works(groups: Client) -> bool:
@@ -114,8 +94,7 @@ def behind_tls(port: int) -> Iterator[tuple[str, ssl.SSLContext]]:
         yield f"https://localhost:{here}/", trusting
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_tls_with_a_ca_of_ones_own(caller: Caller, transport: str) -> None:
+def test_tls_with_a_ca_of_ones_own(caller: Caller, transport: TransportName) -> None:
     with in_process(rules(World())) as peer, behind_tls(peer.port) as (url, context):
         http = caller.http(verify=context)
         groups = caller.connect(url, http=http, transport=transport)
@@ -173,8 +152,7 @@ def test_a_tunnel_through_a_proxy(caller: Caller) -> None:
         assert seen[0].startswith("CONNECT localhost")
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_headers_of_the_users_client(caller: Caller, transport: str) -> None:
+def test_headers_of_the_users_client(caller: Caller, transport: TransportName) -> None:
     with in_process(rules(World())) as peer:
         http = caller.http(headers={"X-Team": "render"})
         assert works(caller.connect(peer.url, http=http, transport=transport))
@@ -331,7 +309,7 @@ def test_our_clock_is_off(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> No
     real = time.time
     with in_process(rules(World())) as peer:
         groups = caller.connect(peer.url)
-        for each in (cg_backends.sync, cg_backends.asyncio, cg_backends.trio):
+        for each in BACKENDS.values():
             clock = type("Clock", (), {"time": lambda: real() - 3600, "monotonic": time.monotonic})
             monkeypatch.setattr(each, "time", clock)
         error = fault_of(groups)
@@ -343,9 +321,8 @@ def test_our_clock_is_off(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> No
 # What the log says
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_log_shows_messages_and_no_secrets(
-    caller: Caller, transport: str, caplog: pytest.LogCaptureFixture
+    caller: Caller, transport: TransportName, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with in_process(rules(World())) as peer:
