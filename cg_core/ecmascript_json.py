@@ -23,6 +23,10 @@ _SURROGATE = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
 _DIGITS = frozenset("0123456789")
 _ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,9}")
 _LARGEST_ARRAY_INDEX = 2**32 - 2
+# DCP's own messages nest six deep. Python's reader recurses in C, where its recursion limit alone
+# stands between a long row of brackets and the end of the process; any library may have raised it.
+_DEEPEST = 200
+_STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 def parse(text: str) -> JSONValue:
@@ -32,13 +36,15 @@ def parse(text: str) -> JSONValue:
         text: the text; fractions beyond the doubles become infinite, as in JavaScript.
 
     Raises:
-        ProtocolError: it is no JSON, or nested beyond what Python can follow.
+        ProtocolError: it is no JSON, or nested more than 200 deep.
     """
+    if text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST:
+        raise invalid_message("this JSON is nested too deeply")
     try:
         value: JSONValue = _decode(text)
     except ValueError as error:
         raise invalid_message(f"this is not JSON: {error}") from None
-    except RecursionError:
+    except RecursionError:  # whoever calls stands near the limit
         raise invalid_message("this JSON is nested too deeply") from None
     return value
 
@@ -55,6 +61,18 @@ def stringify(value: JSONValue) -> str:
     except RecursionError:
         raise invalid_message("this value is nested too deeply") from None
     return "".join(pieces)
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        match found[0]:
+            case "[" | "{":
+                depth += 1
+                deepest = max(deepest, depth)
+            case "]" | "}":
+                depth -= 1
+    return deepest
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cg_core import ProtocolError
+from cg_core import ProtocolError, ecmascript_json
 from cg_core.ecmascript_json import object_text, parse, stringify
 from tests.golden import golden
 
@@ -131,6 +133,58 @@ def test_what_javascript_refuses_is_refused(text: str) -> None:
 def test_what_is_nested_too_deeply_is_refused(opening: str) -> None:
     with pytest.raises(ProtocolError, match="nested too deeply"):
         parse(opening * 100_000)
+
+
+def nested(text: str, depth: int, opening: str = "[", closing: str = "]") -> str:
+    return opening * depth + text + closing * depth
+
+
+def test_the_deepest_text_that_is_taken() -> None:
+    text = nested('"[[[",' * 300 + "[],{}", 199)
+    assert stringify(parse(text)) == text
+    with pytest.raises(ProtocolError, match="nested too deeply"):
+        parse(f"[[{text}]]")
+
+
+@given(st.text('[]{}"\\a', max_size=30))
+def test_brackets_in_strings_do_not_count(content: str) -> None:
+    text = json.dumps([content] * 201)
+    assert parse(text) == [content] * 201
+
+
+def test_depth_is_capped_where_the_recursion_limit_is_not() -> None:
+    """In a process of its own, since without the cap it would be the end of it."""
+    program = """
+import sys
+from cg_core import ProtocolError, ecmascript_json
+from cg_core.ecmascript_json import parse
+sys.setrecursionlimit(10**6)
+for text in ("[" * 10**6, '{"a":' * 10**6, '"' * 10**6 + "[" * 10**6):
+    try:
+        parse(text)
+    except ProtocolError:
+        print("refused")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "refused\n" * 3
+
+
+@pytest.mark.parametrize("unit", ['\\"', '"', '"\\', "[", '["'])
+def test_depth_is_found_in_linear_time(unit: str) -> None:
+    """Quadratic time would take hours."""
+    with pytest.raises(ProtocolError):
+        parse('"' + unit * 2_000_000 + "[" * 201)
+
+
+def test_a_caller_near_the_recursion_limit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raise_it(text: str) -> NoReturn:
+        raise RecursionError
+
+    monkeypatch.setattr(ecmascript_json, "_decode", raise_it)  # CPython's versions count otherwise
+    with pytest.raises(ProtocolError, match="nested too deeply"):
+        parse("[]")
 
 
 def test_a_value_that_is_nested_too_deeply_is_refused() -> None:
