@@ -38,7 +38,9 @@ class Figure:
 
     def shown(self, value: float) -> str:
         """A value in a unit of its size."""
-        return f"{value * 1e6:.2f} µs" if self.unit == "s" else f"{value / 1000:.2f} kB"
+        if self.unit != "s":
+            return f"{value / 1000:.2f} kB"
+        return f"{value * 1e3:.1f} ms" if value >= 0.01 else f"{value * 1e6:.2f} µs"
 
 
 def time_of(work: Work, calls: int) -> float:

@@ -1,4 +1,4 @@
-"""Calls over the network: our clients and the official one, against the official Target.
+"""Calls over the network: our clients and the official one, each against the official Target.
 
 Each client has a process of its own, and so has the Target; the answers come from here, for all.
 Needs Node; without it there are no figures.
@@ -43,6 +43,13 @@ class Load:
     each: float
 
 
+TIMES = {
+    "median": "a call, median",
+    "p99": "a call, 99th percentile",
+    "each": "all calls, each",
+}
+
+
 def figures(*, quick: bool) -> Iterator[Figure]:
     """One call after the other, and many at once, by WebSocket and by long-polling."""
     if missing() is not None:
@@ -76,15 +83,10 @@ def runs(client: OfficialClient, transport: str, url: str, calls: int, at_once: 
 
 def compared(what: str, at_once: int, pairs: list[tuple[Load, Load]]) -> Iterator[Figure]:
     """The figures of some rounds, each of which gave one for us and one for the official client."""
-    peer = "dcp-client 5.6.1"
-    if at_once == 1:
-        medians = [(ours.median, theirs.median) for ours, theirs in pairs]
-        yield figure(f"{what}: a call of the official Target", peer, medians, None)
-        slowest = [(ours.p99, theirs.p99) for ours, theirs in pairs]
-        yield figure(f"{what}: the same, 99th percentile", peer, slowest, None)
-    else:
-        each = [(ours.each, theirs.each) for ours, theirs in pairs]
-        yield figure(f"{what}: {at_once} callers", peer, each, None)
+    callers = "1 caller" if at_once == 1 else f"{at_once} callers"
+    for name, title in TIMES.items():
+        rounds = [(getattr(ours, name), getattr(theirs, name)) for ours, theirs in pairs]
+        yield figure(f"{what}, {callers}: {title}", "dcp-client 5.6.1", rounds, None)
 
 
 def load(backend: str, transport: str, url: str, calls: int, at_once: int) -> Load:
