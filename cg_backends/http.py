@@ -13,10 +13,11 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from cg_core import ComputeGroupsError, InvalidType, NetworkError
+from cg_backends.websocket import WebSocketFrames
+from cg_core import ComputeGroupsError, InvalidType, NetworkError, ProtocolError
 from cg_core.framing import Headers, HTTPRequest, HTTPResponse
-from cg_core.remote import Options, RequestConnection
-from cg_core.remote.failures import NAME_UNKNOWN, NOT_TRUSTED, REDIRECTED, UNUSABLE
+from cg_core.remote import Options, RequestConnection, WebSocket
+from cg_core.remote.failures import CUT, NAME_UNKNOWN, NOT_TRUSTED, REDIRECTED, UNUSABLE
 from cg_core.session import Instant
 from cg_core.text import type_name
 
@@ -31,9 +32,9 @@ _CODES: Final = {
     "InvalidURL": UNUSABLE,
     "LocalProtocolError": UNUSABLE,
     "TimeoutException": "ETIMEDOUT",
-    "RemoteProtocolError": "ECONNRESET",
-    "ReadError": "ECONNRESET",
-    "WriteError": "ECONNRESET",
+    "RemoteProtocolError": CUT,
+    "ReadError": CUT,
+    "WriteError": CUT,
 }
 
 
@@ -70,6 +71,36 @@ def request_headers(headers: Headers) -> dict[str, str]:
     A response is taken as it stands: a small one might unpack to one without end.
     """
     return {"Accept-Encoding": "identity", **dict(headers)}
+
+
+def open_websocket(
+    http: Any, websocket: WebSocket, frames: WebSocketFrames, timeout: float | None = None
+) -> Any:
+    """A context manager, of the client's own kind, that asks for a WebSocket and gives the answer.
+
+    Args:
+        http: a sync or an asynchronous client.
+        websocket: which one.
+        frames: its.
+        timeout: seconds for each step of it.
+    """
+    headers = request_headers(websocket.headers) | frames.headers
+    return http.stream(
+        "GET", websocket.url, headers=headers, timeout=timeout, follow_redirects=False
+    )
+
+
+def refusal_of(
+    websocket: WebSocket, frames: WebSocketFrames, response: Any
+) -> Callable[[Instant], None] | None:
+    """What to call where a response opens no WebSocket; None where it does."""
+    if response.status_code != 101:
+        return partial(websocket.refused, response_head(response))
+    if not frames.accepted(response.headers):
+        place = websocket.url.partition("?")[0]
+        fault = ProtocolError(f"{place} does not answer as a WebSocket does")
+        return partial(websocket.failed, fault)
+    return None
 
 
 def response_head(response: Any, body: bytes = b"") -> HTTPResponse:
@@ -110,7 +141,7 @@ async def make_request(
         )
         if isinstance(made.stream, httpx.ByteStream):
             made.stream = _Body(request.body)
-        response = await http.send(made, stream=True)
+        response = await http.send(made, stream=True, follow_redirects=False)
         try:
             body = b""
             async for chunk in response.aiter_raw(CHUNK):
@@ -136,6 +167,8 @@ def network_error(error: Exception, url: str) -> ComputeGroupsError:
     place = url.partition("?")[0]
     for cause in _causes(error):
         match cause:
+            case ssl.SSLEOFError():
+                return NetworkError(f"{place}: the connection was cut", code=CUT)
             case ssl.SSLError():
                 return NetworkError(
                     f"TLS with {place} failed: {cause}; to trust a CA of your own, pass an httpx "

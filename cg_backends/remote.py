@@ -9,17 +9,26 @@ from typing import Final
 
 from cg_backends.random_text import random_text
 from cg_core import ClientClosed, Identity
-from cg_core.remote import Options, RemoteClient
+from cg_core.remote import Options, RemoteClient, ServiceURL
+
+_SCHEDULER: Final = "DCP_SCHEDULER_LOCATION"
 
 WIRE_LOG: Final = logging.getLogger("cg.wire")
 """At DEBUG, a line for each message and each step of a connection; turn it on before `connect`."""
 
 
 def default_scheduler(url: str | None, scheduler: str | None) -> str | None:
-    """The scheduler to ask: where neither it nor a service is given, the environment's."""
+    """The scheduler to ask: where neither it nor a service is given, the environment's.
+
+    Raises:
+        InvalidValue: the environment's is no URL.
+    """
     if url is not None or scheduler is not None:
         return scheduler
-    return os.environ.get("DCP_SCHEDULER_LOCATION") or None
+    location = os.environ.get(_SCHEDULER) or None
+    if location is not None:
+        ServiceURL.parse(location, _SCHEDULER)  # so that an error names what is to be mended
+    return location
 
 
 def remote_client(options: Options, identity: Identity) -> RemoteClient:

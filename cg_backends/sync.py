@@ -32,13 +32,15 @@ from cg_backends.http import (
     checked_client,
     client_arguments,
     network_error,
+    open_websocket,
+    refusal_of,
     request_headers,
     response_head,
     would_block,
 )
 from cg_backends.keystores import find_identity
 from cg_backends.remote import default_scheduler, remote_client
-from cg_backends.websocket import WebSocketFrames, not_a_websocket
+from cg_backends.websocket import WebSocketFrames
 from cg_core import (
     Address,
     Client,
@@ -418,6 +420,7 @@ class SyncClient(Client):
                 headers=request_headers(request.headers),
                 content=request.body,
                 timeout=timeout,
+                follow_redirects=False,
             ) as response:
                 body = b""
                 for chunk in response.iter_raw(CHUNK):
@@ -438,24 +441,20 @@ class SyncClient(Client):
 
     def _open_socket(self, each: _Socket, timeout: float | None) -> None:
         websocket = each.websocket
-        headers = request_headers(websocket.headers) | each.frames.headers
-        report: Callable[[Instant], None] = websocket.closed
+        report: Callable[[Instant], None] | None = websocket.closed
         try:
             response = each.held.enter_context(
-                self._http.stream("GET", websocket.url, headers=headers, timeout=timeout)
+                open_websocket(self._http, websocket, each.frames, timeout)
             )
-            if response.status_code != 101:
-                report = partial(websocket.refused, response_head(response))
-            elif not each.frames.accepted(response.headers):
-                report = partial(websocket.failed, not_a_websocket(websocket.url))
-            else:
+            report = refusal_of(websocket, each.frames, response)
+            if report is None:
                 each.stream = response.extensions["network_stream"]
         except Exception as fault:  # a client of any make
             report = partial(websocket.failed, network_error(fault, websocket.url))
         finally:
             with self._lock, self._job_ended:
                 self._machine.handle_timeout(self._now())
-                if each.stream is None:
+                if report is not None:
                     report(self._now())
                 self._turn()
 

@@ -30,12 +30,12 @@ from cg_backends.http import (
     client_arguments,
     make_request,
     network_error,
-    request_headers,
-    response_head,
+    open_websocket,
+    refusal_of,
 )
 from cg_backends.keystores import find_identity
 from cg_backends.remote import default_scheduler, not_open, remote_client
-from cg_backends.websocket import WebSocketFrames, not_a_websocket
+from cg_backends.websocket import WebSocketFrames
 from cg_core import Address, AsyncClient, Identity, Request
 from cg_core.framing import HTTPRequest
 from cg_core.remote import (
@@ -232,19 +232,16 @@ class TrioClient(AsyncClient):
     async def _carry(
         self, websocket: WebSocket, frames: WebSocketFrames, ready: ParkingLot
     ) -> None:
-        headers = request_headers(websocket.headers) | frames.headers
         async with AsyncExitStack() as stack:
             try:
                 response = await stack.enter_async_context(
-                    self._http.stream("GET", websocket.url, headers=headers, timeout=None)
+                    open_websocket(self._http, websocket, frames)
                 )
             except Exception as error:  # a client of any make
                 websocket.failed(network_error(error, websocket.url), self._now())
                 return
-            if response.status_code != 101:
-                websocket.refused(response_head(response), self._now())
-            elif not frames.accepted(response.headers):
-                websocket.failed(not_a_websocket(websocket.url), self._now())
+            if (refusal := refusal_of(websocket, frames, response)) is not None:
+                refusal(self._now())
             else:
                 stream = response.extensions["network_stream"]
                 try:

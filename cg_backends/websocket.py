@@ -12,16 +12,10 @@ from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, generate_accept_token, generate_nonce
 
-from cg_core import ProtocolError
 from cg_core.framing import Limits
 
 # No packet is longer; what a peer sends beyond is not kept.
 _LONGEST: Final = Limits().packet_length
-
-
-def not_a_websocket(url: str) -> ProtocolError:
-    """The error for an answer that claims the upgrade and does not know our key."""
-    return ProtocolError(f"{url.partition('?')[0]} does not answer as a WebSocket does")
 
 
 class WebSocketFrames:

@@ -161,6 +161,11 @@ class PollingClient(_Client):
         self._get: HTTPRequest | None = None
         self._post: HTTPRequest | None = None
 
+    @property
+    def has_handshake(self) -> bool:
+        """Whether the server has begun as one of Engine.IO does."""
+        return self._handshake is not None
+
     def requests_to_send(self) -> list[HTTPRequest]:
         """The requests to send now, each of them whole, in any order."""
         requests = []

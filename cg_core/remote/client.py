@@ -50,11 +50,14 @@ from cg_core.session import (
 # A client acknowledges at once, and so does a service: twenty seconds without an ack are a dead
 # connection, and leave time to heal it before a call's deadline.
 _ACK_TIMEOUT = 20.0
+# Where calls have less time, a third of that, but always more than a network needs.
+_SHORTEST_ACK_TIMEOUT = 5.0
 # The service may be gone: leaving must not take long.
 _CLOSE_TIMEOUT = 2.0
 # How often a call may move to another session: a service that breaks them all is not asked forever.
 _MOST_MOVES = 3
 _CLOCK_CODES = ("ETIMETRAVEL", "EEXPIRED")
+_CLOCK_SLACK = 300.0  # seconds; a service allows for 600
 
 
 @attrs.define
@@ -105,7 +108,7 @@ class RemoteClient:
         self._url = options.url
         self._settings = Settings(
             connect_timeout=options.connect_timeout,
-            ack_timeout=_ACK_TIMEOUT,
+            ack_timeout=min(_ACK_TIMEOUT, max(options.timeout / 3, _SHORTEST_ACK_TIMEOUT)),
             close_timeout=_CLOSE_TIMEOUT,
         )
         self._events: deque[Event] = deque()
@@ -137,7 +140,7 @@ class RemoteClient:
         """Do what is due; too early a call does nothing."""
         if now.monotonic < self.next_deadline():
             return
-        self._links = [link for link in self._links if not link.is_over]
+        self._forget_links()
         for link in tuple(self._links):
             link.handle_timeout(now)
         if not self._placed and self._idle_at <= now.monotonic:
@@ -207,7 +210,10 @@ class RemoteClient:
         link.pump(now)
 
     def _unsafe(self, request: Request[Any], url: ServiceURL) -> InvalidValue | None:
-        if url.is_encrypted or url.is_loopback or self._options.insecure:
+        scheduler = None if self._options.url else self._options.scheduler
+        if self._options.insecure or (
+            url.is_private and (scheduler is None or scheduler.is_private)
+        ):
             return None
         if isinstance(request, CreateGroup):
             join_hash: object = request.join_hash
@@ -217,9 +223,12 @@ class RemoteClient:
             return None
         if join_hash is None:
             return None
+        where = f"to {url} unencrypted"
+        if url.is_private:
+            where = f"to {url}, of which {scheduler} told unencrypted: anyone may have"
         return InvalidValue(
-            f"a join secret's hash would go to {url} unencrypted, and whoever reads it can join; "
-            "use https, or say insecure=True"
+            f"a join secret's hash would go {where}, and whoever reads it can join; use https, or "
+            "say insecure=True"
         )
 
     def _place(self, placed: _Placed, now: Instant) -> None:
@@ -251,7 +260,7 @@ class RemoteClient:
     # Links
 
     def _usable_link(self, now: Instant) -> Link:
-        self._links = [link for link in self._links if not link.is_over]
+        self._forget_links()
         if self._links and self._links[-1].is_usable:
             return self._links[-1]
         self._sessions += 1
@@ -278,6 +287,11 @@ class RemoteClient:
         self._links.append(link)
         link.start(now)
         return link
+
+    def _forget_links(self) -> None:
+        if any(link.is_over and not link.established for link in self._links):
+            self._url = self._options.url  # a scheduler is asked again: the service may have moved
+        self._links = [link for link in self._links if not link.is_over]
 
     def _on_event(self, event: SessionEvent | Located, now: Instant) -> None:
         match event:
@@ -311,13 +325,13 @@ class RemoteClient:
     def _explained(self, error: ComputeGroupsError) -> ComputeGroupsError:
         if error.code not in _CLOCK_CODES:
             return error
-        off = "" if self._clock_offset is None else f", which is {-self._clock_offset:+.0f} s off"
-        return type(error)(
-            f"{error.message}; by the service's clock this is not the time: set this machine's "
-            f"clock{off}",
-            code=error.code,
-            name=error.name,
-        )
+        offset = self._clock_offset
+        if offset is not None and abs(offset) < _CLOCK_SLACK:
+            advice = "nothing was done: the request was too long on its way; make the call again"
+        else:
+            off = "" if offset is None else f", which is {-offset:+.0f} s off"
+            advice = f"by the service's clock this is not the time: set this machine's clock{off}"
+        return type(error)(f"{error.message}; {advice}", code=error.code, name=error.name)
 
     def _failed(self, placed: _Placed, error: ComputeGroupsError, now: Instant) -> None:
         call, link = placed.call, placed.link
@@ -335,10 +349,10 @@ class RemoteClient:
             return error
         if link.refusal is not None:
             return link.refusal.bare()
-        if link.failure is None:
-            return error
-        attempts = "1 attempt" if link.attempts == 1 else f"{link.attempts} attempts"
         where = link.url or self._options.scheduler
+        if link.failure is None:
+            return NetworkError(f"no session with {where}: {error.message}", code=error.code)
+        attempts = "1 attempt" if link.attempts == 1 else f"{link.attempts} attempts"
         return NetworkError(
             f"no connection to {where} ({attempts}): {link.failure.message}", code=link.failure.code
         )

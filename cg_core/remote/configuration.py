@@ -10,7 +10,7 @@ A scheduler publishes its configuration as KVIN: JSON in which an object says wh
     {"seen": 3}                         an object or array that was there before, by its number
 
 The one property that is wanted is looked up in the text as it was parsed. Nothing is built from it,
-so no class that it names is looked for, a cycle is as good as a tree, and no depth is too deep.
+so no class that it names is looked for, and a cycle is as good as a tree.
 """
 
 from __future__ import annotations

@@ -7,12 +7,13 @@ begins with a WebSocket again. Attempts are spaced by the session's backoff.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 
 import attrs
 
-from cg_core.errors import ComputeGroupsError, NetworkError, ProtocolError
+from cg_core.errors import ComputeGroupsError, NetworkError, ProtocolError, Unsupported
 from cg_core.framing import (
     Closed,
     HTTPRequest,
@@ -33,7 +34,7 @@ from cg_core.remote.events import (
     RequestWanted,
     WebSocketWanted,
 )
-from cg_core.remote.failures import is_final, of_answer
+from cg_core.remote.failures import CUT, is_final, of_answer, retry_after
 from cg_core.remote.lookup import Located, Lookup
 from cg_core.remote.options import Options
 from cg_core.remote.service_url import ServiceURL
@@ -41,6 +42,7 @@ from cg_core.remote.wire_log import described
 from cg_core.session import Event as SessionEvent
 from cg_core.session import (
     Instant,
+    RequestReceived,
     Session,
     SessionClosed,
     SessionOpened,
@@ -110,6 +112,8 @@ class Link:
         self._polls = self._stays_polling
         self._connection: Connection | None = None
         self._pumping = False
+        self._free_at = -math.inf
+        self._give_up_at = math.inf
 
     @property
     def is_usable(self) -> bool:
@@ -123,6 +127,7 @@ class Link:
 
     def start(self, now: Instant) -> None:
         """Begin to connect."""
+        self._give_up_at = now.monotonic + self._options.connect_timeout
         self.session.start(now)
         self.pump(now)
 
@@ -179,8 +184,8 @@ class Link:
 
     def _send(self, transport: Transport, text: str) -> None:
         connection = self._connection
-        assert transport is connection  # a session knows of no other
-        assert connection is not None
+        if connection is None or transport is not connection:
+            return  # it has ended meanwhile; what is missing is repeated on the next
         assert not isinstance(connection.machine, Lookup)  # which never opens
         if self._note:
             self._note(f"> {described(text)}")
@@ -191,9 +196,10 @@ class Link:
             case TransportWanted():
                 self._dial(now)
             case TransportDropped(transport):
-                assert transport is self._connection  # a session knows of no other
-                assert self._connection is not None
-                self._drop(self._connection, now)
+                if self._connection is not None and transport is self._connection:
+                    self._drop(self._connection, now)
+            case RequestReceived(id):
+                self.session.refuse(id, Unsupported("a client serves no requests"))
             case SessionOpened():
                 self.established = True
                 self._on_event(event, now)
@@ -233,10 +239,20 @@ class Link:
             case Closed(error):  # pragma: no branch # the last one
                 self._end(connection, _GRACE if error is None else 0)
                 if connection.opened:
-                    self._say(f"disconnected: {'goodbye' if error is None else error.message}")
-                    self.session.transport_lost(connection, now)
+                    self._disconnected(connection, error, now)
                 else:
                     self._not_connected(connection, error, now)
+
+    def _disconnected(
+        self, connection: Connection, error: ComputeGroupsError | None, now: Instant
+    ) -> None:
+        why = "goodbye" if error is None else error.message
+        self._say(f"disconnected: {why}")
+        self.failure = NetworkError(f"{self.url} broke the connection: {why}")
+        self.attempts += 1
+        self.session.transport_lost(connection, now)
+        if isinstance(error, ProtocolError):
+            self.session.distrust(error if self.established else self._no_service(error))
 
     def _end(self, connection: Connection, grace: float) -> None:
         self._connection = None
@@ -285,6 +301,7 @@ class Link:
                 self._say(f"no WebSocket: HTTP status {response.status}")
                 self._poll_instead(now)
             else:
+                self._hold_off(response, now)
                 error = of_answer(str(self.url), "a WebSocket", response)
                 self._connecting_failed(error, now)
             self.pump(now)
@@ -295,7 +312,12 @@ class Link:
         """See `WebSocket.failed`."""
         if websocket is self._connection:
             self._end(websocket, 0)
-            self._connecting_failed(error, now)
+            if self._may_poll and (isinstance(error, ProtocolError) or error.code == CUT):
+                # Somebody took the connection, and would not have a WebSocket on it.
+                self._say(f"no WebSocket: {error.message}")
+                self._poll_instead(now)
+            else:
+                self._connecting_failed(error, now)
             self.pump(now)
 
     def receive_response(
@@ -307,13 +329,20 @@ class Link:
     ) -> None:
         """See `RequestConnection.receive_response`."""
         if connection is self._connection:
-            first = isinstance(connection.machine, PollingClient) and not connection.opened
+            self._hold_off(response, now)
+            machine = connection.machine
+            first = isinstance(machine, PollingClient) and not machine.has_handshake
             if first and response.status != 200:
                 self._end(connection, 0)
                 self._connecting_failed(of_answer(str(self.url), "a connection", response), now)
             else:
                 connection.machine.receive_response(request, response, now.monotonic)
             self.pump(now)
+
+    def _hold_off(self, response: HTTPResponse, now: Instant) -> None:
+        if seconds := retry_after(response):
+            self._free_at = now.monotonic + seconds
+            self.session.hold_off(seconds, now)
 
     def _not_connected(
         self, connection: Connection, error: ComputeGroupsError | None, now: Instant
@@ -329,11 +358,14 @@ class Link:
         if error is None:
             return NetworkError(f"{self.url} closed the connection before it was open")
         if isinstance(error, ProtocolError) and self.url is not None:
-            return ProtocolError(
-                f"{self.url} is no DCP service, it seems; is the path of the URL right? "
-                f"({error.message})"
-            )
+            return self._no_service(error)
         return error
+
+    def _no_service(self, error: ProtocolError) -> ProtocolError:
+        return ProtocolError(
+            f"{self.url} is no DCP service, it seems; is the path of the URL right? "
+            f"({error.message})"
+        )
 
     @property
     def _may_poll(self) -> bool:
@@ -348,7 +380,9 @@ class Link:
         self.failure = error
         self.attempts += 1
         self._polls = self._stays_polling
-        if is_final(error) and not self.established:
+        # Nor will one that comes too late.
+        hopeless = is_final(error) or self._free_at > self._give_up_at
+        if hopeless and not self.established:
             self.refusal = error
             self.session.close(now)
         else:

@@ -70,6 +70,11 @@ class ServiceURL:
         return self.origin.startswith("https:")
 
     @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can read what is sent there, or change what it says."""
+        return self.is_encrypted or self.is_loopback
+
+    @property
     def is_loopback(self) -> bool:
         """Whether it is on this machine, so that nothing leaves it."""
         host = self.origin.partition("://")[2]

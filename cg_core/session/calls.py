@@ -14,6 +14,8 @@ from cg_core.operations import Operation
 from cg_core.session.events import Event, RequestFailed, ResponseReceived
 from cg_core.session.messages import ABSENT, Response, Validity
 
+_UNKNOWN = "it was acted on once or not at all: look before you repeat it"
+
 
 @attrs.define
 class Call:
@@ -99,14 +101,14 @@ class Calls:
             Whether it was sent, so that it may be acted on and an answer may still come.
         """
         call = self._open.get(call_id)
-        if call is None or call.own or call.abandoned:
+        if call is None or call.abandoned:
             return False
         self._deadlines.set(call_id, None)
         if not call.sent:
             del self._open[call_id]
             return False
         call.abandoned = True
-        self.awaited -= 1
+        self.awaited -= not call.own
         self.abandoned += 1
         return True
 
@@ -114,7 +116,7 @@ class Calls:
         """The deadline of a request has come."""
         error: ComputeGroupsError
         if self.abandon(call_id):
-            error = OutcomeUnknown("no answer came in time; it may have been acted on")
+            error = OutcomeUnknown(f"no answer came in time; {_UNKNOWN}")
         else:
             error = NetworkError("the time was up before it could be sent", code="ETIMEDOUT")
         self._events.append(RequestFailed(call_id, error))
@@ -129,7 +131,7 @@ class Calls:
         """Nothing more is answered: whatever was sent may have been acted on."""
         for call in list(self._open.values()):
             if call.sent:
-                self._fail(call, OutcomeUnknown(why))
+                self._fail(call, OutcomeUnknown(f"{why}; {_UNKNOWN}"))
         self.awaited = self.abandoned = 0
 
     def _fail(self, call: Call, error: ComputeGroupsError) -> None:

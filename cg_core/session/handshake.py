@@ -15,6 +15,7 @@ from cg_core.session.messages import ABSENT, Response
 from cg_core.session.versions import COMPATIBLE, VERSION, is_compatible
 
 _LONGEST_PART = 64  # characters of one half; ours have 21
+_UPDATE = "update the older of the two"
 
 
 @attrs.frozen
@@ -82,7 +83,9 @@ def session_id_of(response: Response, sid: str) -> str:
 
 def _incompatible(version: object) -> ProtocolError:
     shown = f"{version!a:.40}" if isinstance(version, str) else "unknown"
-    return ProtocolError(f"the peer's version is {shown}; {COMPATIBLE} is needed", code="EVERSION")
+    return ProtocolError(
+        f"the peer's version is {shown}; {COMPATIBLE} is needed; {_UPDATE}", code="EVERSION"
+    )
 
 
 def _refused(payload: dict[str, Any]) -> ProtocolError:
@@ -90,6 +93,7 @@ def _refused(payload: dict[str, Any]) -> ProtocolError:
     shown = f"{message!a:.200}" if isinstance(message, str) else "it does not say why"
     if payload.get("code") == "EVERSION":
         return ProtocolError(
-            f"the peer takes another version ({shown}); this is {VERSION}", code="EVERSION"
+            f"the peer takes another version ({shown}); this is {VERSION}; {_UPDATE}",
+            code="EVERSION",
         )
     return ProtocolError(f"the peer refused to connect: {shown}", code="ECONNREFUSED")

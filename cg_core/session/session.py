@@ -74,6 +74,8 @@ _CLOSE = "EPIPE"  # the code of an ordinary close
 _WRONG_NONCE = "DCPC-1026"  # dcp-client's code for it
 # Times most_unanswered. An ack too many is given at each resume, and not for ever.
 _MOST_UNTAKEN = 10
+# Times in a row that what came was not the peer's: once may be the network's fault.
+_MOST_STRANGE = 3
 
 
 class _Timer(enum.Enum):
@@ -130,6 +132,7 @@ class Session:
         self._hasty = False  # whether to close without waiting for answers
         self._error: ComputeGroupsError | None = None
         self._clock_offset: float | None = None
+        self._strange = 0
 
     @classmethod
     def farewell(
@@ -227,6 +230,10 @@ class Session:
             if self._initiates:
                 self._say_connect(transport, now)
 
+    def hold_off(self, seconds: float, now: Instant) -> None:
+        """Ask for no other transport so soon (initiator)."""
+        self._transports.not_before = now.monotonic + seconds
+
     def transport_failed(self, now: Instant) -> None:
         """The transport that was wanted could not be had (initiator)."""
         if self.state is not State.CLOSED:
@@ -255,6 +262,8 @@ class Session:
             self._repeat(transport, now)
             if self._initiates and not self._keepalive_is_coming():
                 # The target waits for a fresh message: that is our proof.
+                if self._keepalive is not None:
+                    self.abandon(self._keepalive.id, now)  # acked, and never answered
                 keepalive = self._own_call("keepalive", ABSENT, now)
                 self._keepalive = keepalive
                 self._outgoing.append_first(keepalive)
@@ -468,7 +477,10 @@ class Session:
             return
         if self.peer is not None and sealed.owner != self.peer:
             moved_by = Input.REFUSED if self.state is State.CONNECTING else Input.UNVERIFIED
-            fault = f"the peer is {sealed.owner}, and not {self.peer} as before"
+            fault = (
+                f"the peer has the address {sealed.owner}, and not {self.peer} as expected; make "
+                "sure that it is the right one, and connect anew"
+            )
             self._distrust(transport, moved_by, ProtocolError(fault, code="EADDRCHANGE"), now)
             return
         self.peer = sealed.owner
@@ -540,6 +552,7 @@ class Session:
             self._answer_connect(transport, message, now)
 
     def _acknowledge(self, message: Numbered) -> None:
+        self._strange = 0
         self._delivery.accept(message)
         self._pay_ack()
 
@@ -608,7 +621,11 @@ class Session:
     def _distrust(
         self, transport: Transport, moved_by: Input, error: ProtocolError, now: Instant
     ) -> None:
-        if self._transports.is_candidate(transport):
+        if self._initiates and moved_by is Input.UNVERIFIED:
+            if self.state is not State.CONNECTING:
+                self._drop_transport(transport, now)
+            self.distrust(error)
+        elif self._transports.is_candidate(transport):
             # Whoever it is: a stranger does not harm the session itself.
             self._drop_transport(transport, now)
         elif moved_by is Input.BROKEN:
@@ -616,6 +633,19 @@ class Session:
         else:
             self._error = self._error or error.bare()
             self._advance(moved_by)
+
+    def distrust(self, error: ProtocolError) -> None:
+        """What came over a transport, which is gone, was not the peer's (initiator).
+
+        Once, it may be the network's fault, and what is missing comes over the next transport;
+        where it is so each time there is no use in going on.
+        """
+        self._strange += 1
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.CONNECTING or self._strange >= _MOST_STRANGE:
+            self._error = self._error or error.bare()
+            self._advance(Input.UNVERIFIED)
 
     def _break(self, error: ProtocolError, now: Instant) -> None:
         # The peer does not keep the protocol: tell it so.
@@ -640,6 +670,12 @@ class Session:
     def _give_up(self) -> None:
         if self.state is not State.CLOSING:
             self._error = NetworkError("there was no connection to the peer for too long")
+            if self.state is State.CONNECTING and self._connect is not None:
+                self._error = NetworkError(
+                    "there was a connection, and nobody answered DCP's connect; is this a DCP "
+                    "service?",
+                    code="ETIMEDOUT",
+                )
         self._advance(Input.GAVE_UP)
 
     def _advance(self, moved_by: Input) -> State:
@@ -652,7 +688,8 @@ class Session:
         # A last ack, or a refusal, may still be sent: transports are dropped after it.
         self._transports.drop_all()
         self._calls.fail_unsent(self._error or NetworkError("the session ended before it was sent"))
-        self._calls.fail_sent("the session ended before it was answered; it may have been acted on")
+        why = "" if self._error is None else f" ({self._error.message})"
+        self._calls.fail_sent(f"the session ended before it was answered{why}")
         self._forget_asked()
         for timer in (*TransportTimer, *_Timer):
             self._deadlines.set(timer, None)

@@ -63,6 +63,7 @@ TRANSITIONS: Mapping[State, Mapping[Input, State]] = MappingProxyType(
             I.PROVED: S.ESTABLISHED,
             I.CLOSE: S.CLOSING,
             I.BROKEN: S.CLOSING,
+            I.UNVERIFIED: S.CLOSED,
             I.GAVE_UP: S.CLOSED,
         },
         S.CLOSING: {

@@ -7,6 +7,7 @@ transport whenever it has none, after ever longer waits.
 from __future__ import annotations
 
 import enum
+import math
 from collections import deque
 from collections.abc import Hashable, Iterator
 
@@ -38,11 +39,12 @@ class Transports:
 
     Attributes:
         current: the one in use, None while there is none.
+        not_before: no transport is asked for before.
     """
 
     __slots__ = (
         "_candidates", "_deadlines", "_events", "_failures", "_initiates", "_proved_at",
-        "_settings", "_short_lived", "current",
+        "_settings", "_short_lived", "current", "not_before",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +63,7 @@ class Transports:
         self._failures = 0
         self._proved_at = 0.0
         self._short_lived = 0
+        self.not_before = -math.inf
 
     def __contains__(self, transport: Transport) -> bool:
         known = transport == self.current or transport in self._candidates
@@ -82,7 +85,7 @@ class Transports:
 
     def want(self, now: float) -> None:
         """Ask for a transport, now or after a wait that doubles with each failure."""
-        wait = self._settings.backoff(self._failures)
+        wait = max(self._settings.backoff(self._failures), self.not_before - now)
         self._failures += 1
         if wait:
             self._deadlines.set(TransportTimer.WANT, now + wait)

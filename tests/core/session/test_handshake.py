@@ -122,7 +122,7 @@ def test_an_id_that_is_not_ours_with_more_is_foreign(dcpsid: Any) -> None:
         (
             {"message": "^5.2.0", "code": "EVERSION"},
             "EVERSION",
-            "the peer takes another version ('^5.2.0'); this is 5.3.0",
+            "the peer takes another version ('^5.2.0'); this is 5.3.0; update the older of the two",
         ),
         (
             {"message": "no \u2603", "code": "E\n"},
@@ -157,7 +157,7 @@ def test_a_refusal_for_the_version_need_not_say_more() -> None:
     [("4.1.0", "'4.1.0'"), ("5\n", r"'5\n'"), (None, "unknown"), (5, "unknown"), ([], "unknown")],
 )
 def test_what_the_user_is_told_of_a_version(version: Any, shown: str) -> None:
-    expected = f"the peer's version is {shown}; ^5.2.0 is needed"
+    expected = f"the peer's version is {shown}; ^5.2.0 is needed; update the older of the two"
     assert refusal({"version": version}).message == expected
     answer = answer_connect({"sid": "sid", "version": version}, "own")
     assert answer.refusal is not None

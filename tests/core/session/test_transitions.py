@@ -29,7 +29,6 @@ IMPOSSIBLE = {
     (S.INTERRUPTED, I.CLOSE_ACKED): "close is said in CLOSING only",
     (S.INTERRUPTED, I.LOST): "there is no transport to lose but candidates",
     (S.INTERRUPTED, I.CLOSED_BY_PEER): "what a candidate says in a session proves it first",
-    (S.INTERRUPTED, I.UNVERIFIED): "there are candidates only: whoever it is, is sent away",
     (S.INTERRUPTED, I.REFUSED): "version and address are looked at before",
     (S.CLOSING, I.CLOSE): "it was asked before, and nothing is to be done again",
     (S.CLOSING, I.REFUSED): "version and address are looked at before",
