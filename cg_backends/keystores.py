@@ -1,57 +1,33 @@
 """Identities in files: Ethereum keystores (version 3), where DCP's own programs keep them.
 
-    from cg_backends.keystores import find_identity
+from cg_backends.keystores import find_identity
 
-    with connect(url, identity=find_identity()) as groups: ...
-
-Whoever reads a keystore whose passphrase is empty, as that of most identities is, has the key. So
-what a file holds is hidden here as the key is: no error, and no frame of one, shows any of it.
+with connect(url, identity=find_identity()) as groups: ...
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import re
 import secrets
-import stat
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from types import ModuleType
-from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
+from typing import TypeAlias
 
-import attrs
-
-from cg_core import (
-    Address,
-    ComputeGroupsError,
-    Identity,
-    InvalidArgument,
-    InvalidType,
-    InvalidValue,
+from cg_backends.keystore_files import (
+    AnyPath,
+    Document,
+    Keystore,
+    checked_path,
+    hiding,
+    keystore_text,
+    require_no_key,
+    write_new,
 )
-from cg_core.ecmascript_json import parse
-from cg_core.json_shapes import JSONObject, from_json
+from cg_core import Address, Identity, InvalidType, InvalidValue
 from cg_core.text import type_name
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-AnyPath: TypeAlias = str | Path
 Passphrase: TypeAlias = str | Callable[[], str]
 """A passphrase, or what asks for it when it is needed."""
-
-_log = logging.getLogger("cg.keystores")
-
-_LARGEST_FILE: Final = 2**16  # bytes; a keystore has 500
-_MOST_MEMORY: Final = 2**30  # bytes that scrypt walks through: four times what wallets ask for
-_MOST_ITERATIONS: Final = 10_000_000  # of pbkdf2: ten times what wallets ask for
-
-_N_WITHOUT_PASSPHRASE: Final = 1024  # as DCP: where there is no secret, no work protects it
-_N_WITH_PASSPHRASE: Final = 2**18  # as Ethereum's wallets: half a second and 256 MiB for each guess
 
 
 def new_identity() -> Identity:
@@ -81,7 +57,7 @@ def find_identity(
         InvalidType, InvalidValue, ModuleNotFoundError: as `load_identity`.
     """
     try:
-        path = _hiding(_path_of, name, environment)
+        path = hiding(_path_of, name, environment)
         if not path.exists():
             raise InvalidValue(
                 f"there is no keystore {path}; name another (DCP_RESOURCE_DIR and XDG_DATA_HOME "
@@ -113,12 +89,10 @@ def load_identity(path: AnyPath, passphrase: Passphrase | None = None) -> Identi
             raise InvalidType(
                 f"passphrase must be a str or what gives one, not {type_name(passphrase)}"
             )
-        keystore = _hiding(_Keystore.read, path)
-        identity = _hiding(keystore.opened, "")
+        keystore = hiding(Keystore.read, path)
+        identity = hiding(keystore.opened, "")
         if identity is None and passphrase is not None:
-            identity = _hiding(
-                keystore.opened, passphrase() if callable(passphrase) else passphrase
-            )
+            identity = hiding(keystore.opened, passphrase() if callable(passphrase) else passphrase)
         if identity is None:
             fault = (
                 "the empty passphrase does not open"
@@ -162,8 +136,8 @@ def save_identity(
     try:
         if not isinstance(identity, Identity):
             raise InvalidType(f"identity must be an Identity, not {type_name(identity)}")
-        to = _hiding(_path_of, "id", os.environ) if path is None else _checked_path(path)
-        _hiding(_write, to, _hiding(_keystore_text, identity, passphrase, scrypt_n))
+        to = hiding(_path_of, "id", os.environ) if path is None else checked_path(path)
+        hiding(write_new, to, hiding(keystore_text, identity, passphrase, scrypt_n))
     finally:
         del passphrase
     return to
@@ -176,7 +150,7 @@ def keystore_address(path: AnyPath) -> Address:
         InvalidType: the path has the wrong type.
         InvalidValue: there is no such keystore, it cannot be read, or it names no address.
     """
-    address = _hiding(_Document.read, path).address()
+    address = hiding(Document.read, path).address()
     if address is None:
         raise InvalidValue(
             f"the keystore {path!s} names no address; load_identity(path).address finds it"
@@ -184,15 +158,12 @@ def keystore_address(path: AnyPath) -> Address:
     return address
 
 
-# Where keystores are.
-
-
 def _path_of(name: str, environment: Mapping[str, str]) -> Path:
     if not isinstance(name, str):
         raise InvalidType(f"name must be a str, not {type_name(name)}")
     if not name:
         raise InvalidValue("name is empty; the identity is called id where DCP keeps it")
-    _require_no_key(name, "name")
+    require_no_key(name, "name")
     try:
         if "/" in name or "\\" in name:
             return Path(name).expanduser()
@@ -208,282 +179,3 @@ def _folder(environment: Mapping[str, str]) -> Path:
     if data := environment.get("XDG_DATA_HOME"):
         return Path(data) / "dcp"
     return Path(environment.get("HOME") or Path.home()) / ".dcp"
-
-
-def _checked_path(path: AnyPath) -> Path:
-    if not isinstance(path, str | Path):
-        raise InvalidType(f"path must be a str or a Path, not {type_name(path)}")
-    _require_no_key(str(path), "path")
-    return Path(path)
-
-
-def _require_no_key(text: str, field: str) -> None:
-    if re.fullmatch("(0x)?[0-9a-fA-F]{64}", text):
-        raise InvalidValue(f"{field} looks like a private key: Identity(private_key) takes one")
-
-
-# What is in them.
-
-
-@attrs.frozen
-class _Document:
-    """The JSON of a file."""
-
-    path: Path
-    members: JSONObject = attrs.field(repr=False)
-    folded: JSONObject = attrs.field(repr=False)  # old wallets write in capitals, here and there
-
-    @classmethod
-    def read(cls, path: AnyPath) -> _Document:
-        path = _checked_path(path)
-        text = _text(path)
-        try:
-            members, folded = parse(text), parse(text.lower())
-        except ComputeGroupsError as error:
-            raise _damaged(path, error.message) from None
-        if not isinstance(members, dict) or not isinstance(folded, dict):
-            raise _damaged(path, "it holds no JSON object")
-        return cls(path, members, folded)
-
-    def address(self) -> Address | None:
-        address: Any = self.members.get("address") or self.folded.get("address")
-        if not address:
-            return None
-        try:
-            return Address(address)
-        except InvalidArgument as error:
-            raise _damaged(self.path, error.message) from None
-
-
-@attrs.frozen
-class _Scrypt:
-    n: int
-    r: int
-    p: int
-    dklen: int
-    salt: str
-
-    def fault(self) -> str | None:
-        if min(self.n - 1, self.r, self.p) < 1 or self.n.bit_count() != 1:
-            return "n of scrypt must be a power of two, r and p must be positive"
-        if 128 * self.n * self.r * self.p > _MOST_MEMORY:
-            return (
-                f"its scrypt asks for 128 * n * r * p bytes, and more than {_MOST_MEMORY} of them"
-            )
-        return None
-
-
-@attrs.frozen
-class _Pbkdf2:
-    c: int
-    prf: str
-    dklen: int
-    salt: str
-
-    def fault(self) -> str | None:
-        if self.prf != "hmac-sha256":
-            return "its pbkdf2 is not of hmac-sha256"
-        if not 0 < self.c <= _MOST_ITERATIONS:
-            return f"c of pbkdf2 must be 1 to {_MOST_ITERATIONS}, which no wallet exceeds"
-        return None
-
-
-_KEY_DERIVATIONS: Final[dict[str, type[_Scrypt | _Pbkdf2]]] = {
-    "scrypt": _Scrypt,
-    "pbkdf2": _Pbkdf2,
-}
-
-
-@attrs.frozen
-class _CipherParams:
-    iv: str
-
-
-@attrs.frozen
-class _Crypto:
-    cipher: str
-    cipherparams: _CipherParams
-    ciphertext: str
-    kdf: str
-    kdfparams: JSONObject
-    mac: str
-
-    def fault(self) -> str | None:
-        """What in it eth-keyfile would not see, or not survive."""
-        if self.cipher != "aes-128-ctr":
-            return "its cipher is not aes-128-ctr"
-        if self.kdf not in _KEY_DERIVATIONS:
-            return f"its kdf is none of {', '.join(_KEY_DERIVATIONS)}"
-        derivation = from_json(self.kdfparams, _KEY_DERIVATIONS[self.kdf])
-        for name, digits, length in (
-            ("iv", self.cipherparams.iv, 32),
-            ("ciphertext", self.ciphertext, 64),
-            ("mac", self.mac, 64),
-            ("salt", derivation.salt, len(derivation.salt) // 2 * 2),
-        ):
-            if not re.fullmatch(f"[0-9a-f]{{{length}}}", digits):
-                return f"{name} is not {length} hex digits"
-        if derivation.dklen != 32:
-            return "dklen is not 32"
-        return derivation.fault()
-
-
-@attrs.frozen
-class _Versioned:
-    version: int
-    crypto: _Crypto
-
-
-@attrs.frozen
-class _Keystore:
-    """A keystore that can be opened."""
-
-    path: Path
-    address: Address | None
-    members: JSONObject = attrs.field(repr=False)
-
-    @classmethod
-    def read(cls, path: AnyPath) -> _Keystore:
-        document = _Document.read(path)
-        if document.folded.get("version") != 3:
-            raise InvalidValue(
-                f"{document.path} is no keystore of version 3, which alone is read; "
-                "let the wallet that wrote it write it anew"
-            )
-        try:
-            fault = from_json(document.folded, _Versioned).crypto.fault()
-        except ComputeGroupsError as error:
-            fault = error.message
-        if fault is not None:
-            raise _damaged(document.path, fault)
-        return cls(document.path, document.address(), document.folded)
-
-    def opened(self, passphrase: str) -> Identity | None:
-        """The identity, or None if it is not the right passphrase."""
-        try:
-            key = _eth_keyfile().decode_keyfile_json(self.members, _utf8(passphrase))
-        except InvalidArgument:
-            raise
-        except ValueError:
-            return None
-        try:
-            identity = Identity(key)
-        except InvalidValue as error:
-            raise _damaged(self.path, error.message) from None
-        if self.address not in (None, identity.address):
-            raise InvalidValue(
-                f"the keystore {self.path} says that it is of {self.address}, and its key is of "
-                f"{identity.address}: find out which is meant, and mend the file's address"
-            )
-        return identity
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            content = file.read(_LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:  # ValueError: NUL in the path
-        why = error.strerror if isinstance(error, OSError) else error
-        raise InvalidValue(f"the keystore {path} cannot be read: {why}") from None
-    # On Windows the mode says nothing about others.
-    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        _log.warning("the keystore %s is open to others than its owner; run: chmod 600 it", path)
-    if len(content) > _LARGEST_FILE:
-        raise InvalidValue(f"{path} is too large for a keystore: above {_LARGEST_FILE} bytes")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _damaged(path, "it is not UTF-8") from None
-
-
-def _damaged(path: Path, why: str) -> InvalidValue:
-    return InvalidValue(f"{path} is no keystore, or a damaged one: {why}; restore it from a copy")
-
-
-# Writing them.
-
-
-def _keystore_text(identity: Identity, passphrase: str, n: int | None) -> str:
-    if n is None:
-        n = _N_WITH_PASSPHRASE if passphrase else _N_WITHOUT_PASSPHRASE
-    if type(n) is not int:
-        raise InvalidType(f"scrypt_n must be an int, not {type_name(n)}")
-    if not (1 < n <= 2**20 and n.bit_count() == 1):
-        raise InvalidValue("scrypt_n must be a power of two, up to 1048576")
-    members = _eth_keyfile().create_keyfile_json(
-        identity.reveal(), _utf8(passphrase), kdf="scrypt", iterations=n, salt_size=32
-    )
-    return json.dumps(members | {"address": identity.address[2:].lower()}, separators=(",", ":"))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Made for its owner alone, and given its name when it is complete; a link, unlike a
-        # rename, replaces nothing.
-        with NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=".new-") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            _name(file.name, path)
-    except InvalidValue:
-        raise
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise InvalidValue(f"the keystore {path} cannot be written: {why}") from None
-
-
-def _name(file: str, path: Path) -> None:
-    try:
-        os.link(file, path)
-    except FileExistsError:
-        raise InvalidValue(
-            f"{path} exists, and may hold a key that is nowhere else: choose another path, or move "
-            "it away first"
-        ) from None
-
-
-# Secrets.
-
-
-def _utf8(passphrase: str) -> bytes:
-    if not isinstance(passphrase, str):
-        raise InvalidType(f"passphrase must be a str, not {type_name(passphrase)}")
-    try:
-        return str.encode(passphrase)
-    except UnicodeEncodeError:
-        raise InvalidValue("passphrase holds half of a surrogate pair; take it out") from None
-
-
-def _eth_keyfile() -> ModuleType:
-    # py_ecc, which comes with it, raises the limit so far that deep JSON ends the process.
-    limit = sys.getrecursionlimit()
-    try:
-        import eth_keyfile  # noqa: PLC0415 - an extra, which takes half a second
-    except ModuleNotFoundError as error:
-        if error.name != "eth_keyfile":
-            raise
-        raise ModuleNotFoundError(
-            "keystores need eth-keyfile: pip install 'compute-groups[keystore]'",
-            name="eth_keyfile",
-        ) from None
-    finally:
-        sys.setrecursionlimit(limit)
-    return eth_keyfile
-
-
-def _hiding(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """What the work gives; what it raises comes without the frames that saw a secret."""
-    fault: BaseException
-    try:
-        return work(*args, **kwargs)
-    except BaseException as error:
-        fault = error
-    finally:
-        del work, args, kwargs
-    fault.__cause__ = fault.__context__ = None
-    try:
-        raise fault.with_traceback(None)
-    finally:
-        del fault

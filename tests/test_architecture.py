@@ -61,7 +61,8 @@ FLOORS = (
 )
 # What several backends share, from the ground up, then the backends.
 BACKEND_FLOORS = (
-    {"http", "keystores", "random_text", "websocket"},
+    {"keystore_files", "random_text", "websocket"},
+    {"http", "keystores"},
     {"remote"},
     {"asyncio", "sync", "trio"},
 )

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cg_backends.keystore_files import _eth_keyfile
 from cg_backends.keystores import (
-    _eth_keyfile,
     find_identity,
     keystore_address,
     load_identity,
@@ -723,7 +723,7 @@ def test_the_library_is_not_loaded_before_it_is_needed() -> None:
 def test_opening_a_keystore_leaves_the_recursion_limit_as_it_was() -> None:
     """A library below raises it so far that deep JSON, of a peer's, would end the process."""
     program = (
-        "import sys, cg_backends.keystores as k; before = sys.getrecursionlimit(); "
+        "import sys, cg_backends.keystore_files as k; before = sys.getrecursionlimit(); "
         "k._eth_keyfile(); print(before == sys.getrecursionlimit())"
     )
     run = subprocess.run(

@@ -233,6 +233,26 @@ def test_a_response_may_be_larger_than_a_post() -> None:
     assert texts(events_of(client)) == 40 * ["{}"]
 
 
+def test_whether_a_server_has_begun_as_one_of_engine_io_does() -> None:
+    client = polling()
+    begun = [client.has_handshake]
+    (poll,) = client.requests_to_send()
+    begun.append(client.has_handshake)
+    answered(client, poll, HANDSHAKE)
+    begun.append(client.has_handshake)
+    client.close(0.0)
+    begun.append(client.has_handshake)
+    assert begun == [False, False, True, True]
+
+
+@pytest.mark.parametrize("said", ["9", "<html>", CONNECTED, "0{}"])
+def test_what_is_no_handshake_is_none(said: str) -> None:
+    client = polling()
+    (poll,) = client.requests_to_send()
+    answered(client, poll, said)
+    assert not client.has_handshake
+
+
 # Ends.
 
 

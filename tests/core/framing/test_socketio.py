@@ -29,12 +29,14 @@ RESERVED = (
 any_text = st.text(st.characters())  # with lone surrogates
 # As parse gives them: halves of a pair are one character, numbers are doubles.
 joined_text = any_text.map(lambda text: json.loads(stringify(text)))
-numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+numbers = (st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)).map(
+    lambda number: parse(stringify(number))
+)
 values = st.recursive(
     st.none() | st.booleans() | numbers | joined_text,
     lambda inner: st.lists(inner) | st.dictionaries(joined_text, inner),
     max_leaves=10,
-).map(lambda value: parse(stringify(value)))
+)
 objects = st.dictionaries(joined_text, values)
 names = (joined_text | st.just("message")).filter(lambda name: name not in RESERVED) | numbers
 events = st.builds(lambda name, rest: [name, *rest], names, st.lists(values, max_size=3))

@@ -19,6 +19,7 @@ from cg_core import (
     CreateGroup,
     Identity,
     NetworkError,
+    ProtocolError,
     Refused,
     Request,
     from_operation,
@@ -52,7 +53,14 @@ from cg_core.remote import (
     WebSocket,
     WebSocketWanted,
 )
-from cg_core.session import Instant, RequestReceived, Settings, Target, TransportDropped
+from cg_core.session import (
+    Instant,
+    RequestReceived,
+    ResponseReceived,
+    Settings,
+    Target,
+    TransportDropped,
+)
 
 CLIENT, SERVICE, OTHER_SERVICE = (Identity(bytes([n]) * 32) for n in (1, 2, 3))
 URL = "http://127.0.0.1:9800/"
@@ -61,7 +69,9 @@ SCHEDULER = "https://scheduler.example.org/"
 UNIX = 1_800_000_000.0
 """The service's clock at the beginning."""
 
-Outcome: TypeAlias = HTTPResponse | NetworkError | Literal["works", "silence", "hangs up"]
+Outcome: TypeAlias = (
+    HTTPResponse | NetworkError | ProtocolError | Literal["works", "silence", "hangs up"]
+)
 """What comes of an attempt: an answer in place of the service's, none, or what the service says."""
 
 
@@ -174,6 +184,7 @@ class Service:
         amend: gives what is really sent in place of the body of a response.
         asked: what was acted on and not answered.
         callers: who asked, besides the caller, by C-9: one for each request.
+        told: what clients answered to what it asked them.
     """
 
     def __init__(self, network: Network, identity: Identity, settings: Settings | None) -> None:
@@ -184,6 +195,7 @@ class Service:
         self.amend: Callable[[bytes], bytes] = lambda body: body
         self.asked: deque[tuple[str, str, Operation]] = deque()
         self.callers: list[set[str]] = []
+        self.told: list[ResponseReceived] = []
         self.server = Server(network.random_text)
         self.target = Target(identity, network.random_text, settings)
         self._network = network
@@ -218,6 +230,14 @@ class Service:
         self.target.respond(session_id, id, to_reply(request, self.outcome(request)))
         self.pump()
 
+    def ask_clients(self, times: int) -> None:
+        """Ask all clients for something so often, as no service should."""
+        for session in self.target._sessions.values():
+            for _ in range(times):
+                session.request(lambda _: Operation("news", {}), self._network.now)
+            self.target._collect(session)
+        self.pump()
+
     def _on_framing_event(self, event: ServerEvent) -> None:
         now = self._network.now
         match event:
@@ -247,6 +267,8 @@ class Service:
                 self.asked.append((session_id, id, operation))
                 if self.answers:
                     self.answer()
+            case ResponseReceived():
+                self.told.append(event)
 
 
 def name_of(request: Any) -> str:
@@ -339,7 +361,7 @@ class Line:
                 self.service = network.service
             case HTTPResponse() as response:
                 self.tell(partial(self.websocket.refused, response))
-            case NetworkError() as error:
+            case NetworkError() | ProtocolError() as error:
                 self.tell(partial(self.websocket.failed, error))
             case "hangs up":
                 self.tell(self.websocket.closed)

@@ -35,19 +35,23 @@ from cg_core.remote import ConnectionEnded, WebSocketWanted
 from cg_core.sealed import seal, unseal
 from tests.core.json_values import json_values, paths, replaced
 from tests.core.remote.network import (
+    CLIENT,
     ORIGIN,
     OTHER_SERVICE,
     SCHEDULER,
     SERVICE,
+    URL,
     Network,
     Outcome,
     Program,
     group,
 )
-from tests.core.remote.test_link import RESET, published
+from tests.core.remote.test_link import NO_WEBSOCKET, RESET, amend_once, busy, published
 
 JOB = "P+Y4IApeFQLrYS2W7MkVg7"
 FAR = "http://compute.example.org/"
+FAR_SCHEDULER = "http://scheduler.example.org/"
+ADVICE = "; it was acted on once or not at all: look before you repeat it"
 TRANSPORTS = ["websocket", "polling"]
 # After its close timeout a session stops to wait for answers; after another one, for the ack.
 CLOSING = 5
@@ -141,6 +145,31 @@ def test_a_hint_without_a_time_to_tell(code: str) -> None:
         assert error.name == "Special"
 
 
+@pytest.mark.parametrize("clock", [-299, 0, 299])
+def test_a_request_that_was_too_late_by_a_right_clock_is_to_be_made_again(clock: float) -> None:
+    network = Network()
+    program = Program(network, clock=clock)
+    network.service.outcome = lambda _: Refused("too late", code="EEXPIRED", name="Special")
+    error = program.ask()
+    assert (type(error), error.code, error.name) == (Refused, "EEXPIRED", "Special")
+    assert error.message == (
+        "too late; nothing was done: the request was too long on its way; make the call again"
+    )
+
+
+@pytest.mark.parametrize(("clock", "off"), [(-300, "-300 s"), (300, "+300 s")])
+def test_a_request_that_was_too_late_by_a_wrong_clock_is_the_clocks_fault(
+    clock: float, off: str
+) -> None:
+    network = Network()
+    program = Program(network, clock=clock)
+    network.service.outcome = lambda _: Refused("too late", code="EEXPIRED")
+    assert program.ask().message == (
+        "too late; by the service's clock this is not the time: set this machine's clock, which is "
+        f"{off} off"
+    )
+
+
 @pytest.mark.parametrize("time", [10**400, -(10**400), 1e308, 0, -1.5])
 def test_a_time_that_is_none(time: float) -> None:
     network, program = started()
@@ -180,7 +209,8 @@ def test_a_call_that_was_sent_ends_as_unknown_when_its_time_is_up(transport: str
     call = program.call()
     network.run(6.99)
     assert call not in program.ended
-    assert isinstance(program.finish(call), OutcomeUnknown)
+    error = program.finish(call)
+    assert (type(error), error.message) == (OutcomeUnknown, f"no answer came in time{ADVICE}")
     assert network.time == 7
     network.service.answer()  # too late, and no harm
     network.service.answers = True
@@ -196,6 +226,21 @@ def test_a_call_that_could_not_be_sent_ends_as_not_done() -> None:
     network.websockets = "works"
     network.run(200)
     assert not network.acted_on
+
+
+@pytest.mark.parametrize(
+    ("timeout", "waits"), [(3, 5), (15, 5), (30, 10), (45, 15), (60, 20), (600, 20), (None, 20)]
+)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_dead_connection_is_found_in_a_third_of_a_calls_time(
+    transport: str, timeout: float | None, waits: float
+) -> None:
+    network, program = started(transport, timeout=timeout, idle_timeout=None)
+    program.ask()
+    network.cut(heard_here=False, heard_there=False)
+    program.call()
+    network.run(until=lambda: len(network.kinds()) == 2)
+    assert network.time == waits
 
 
 def test_a_call_without_an_end() -> None:
@@ -324,6 +369,40 @@ def test_nothing_is_opened_before_the_first_call() -> None:
     assert program.client.is_over
 
 
+# Services that ask, where they are to answer.
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_service_that_asks_for_something_is_refused(transport: str) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.service.ask_clients(1)
+    network.let_arrive()
+    (told,) = network.service.told
+    assert not told.success
+    assert told.payload == {
+        "message": "a client serves no requests",
+        "name": "Unsupported",
+        "code": "ENOSYS",
+        "origin": CLIENT.address,
+    }
+    program.close()
+    shut(network, program)
+    assert network.time == 0  # it owes nothing
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_however_much_a_service_asks_calls_are_answered(transport: str) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.service.ask_clients(900)  # more than may go unanswered
+    network.let_arrive()
+    assert [program.ask(), program.ask()] == [2, 3]
+    assert len(network.service.told) == 900
+    assert network.time == 0
+    assert len(network.kinds()) == 1
+
+
 # The end.
 
 
@@ -361,7 +440,9 @@ def test_a_silent_service_does_not_hold_up_the_close(transport: str, is_asked: b
     shut(network, program)
     assert network.time - start <= CLOSING
     if is_asked:
-        assert isinstance(program.outcome(program.calls[1]), OutcomeUnknown)
+        error = program.outcome(program.calls[1])
+        assert isinstance(error, OutcomeUnknown)
+        assert error.message.endswith(ADVICE)
 
 
 def test_a_close_before_there_is_a_session() -> None:
@@ -415,6 +496,31 @@ def test_an_abort_ends_everything_at_once(transport: str) -> None:
         program.call()
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_a_network_reports_after_a_close_and_an_abort_is_nothing(transport: str) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.service.answers = False
+    call = program.call()
+    network.let_arrive()
+    program.close()
+    network.let_arrive()
+    (line,) = program.live
+    waiting = list(line.exchanges)
+    program.abort()
+    assert isinstance(program.outcome(call), OutcomeUnknown)
+    before = len(program.events)
+    if transport == "websocket":
+        line.websocket.receive_message("2", program.now)
+        line.websocket.closed(program.now)
+    for exchange in waiting:
+        exchange.connection.receive_response(exchange.request, HTTPResponse(200), program.now)
+        exchange.connection.request_failed(exchange.request, RESET, program.now)
+    program.turn()
+    assert len(program.events) == before
+    assert program.client.is_over
+
+
 @pytest.mark.parametrize("how", ["close", "abort", "close, then abort", "abort, then close"])
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("is_asked", [True, False])
@@ -445,16 +551,20 @@ def test_after_a_restart_what_was_sent_is_unknown_and_the_rest_moves_on(transpor
     network.let_arrive()
     unsent = program.call()
     assert program.finish(sent, unsent) == 3
-    assert isinstance(program.outcome(sent), OutcomeUnknown)
+    error = program.outcome(sent)
+    assert isinstance(error, OutcomeUnknown)
+    assert error.message.startswith("the session ended before it was answered")
+    assert error.message.endswith(ADVICE)
     assert network.acted_on == {"group 1": 1, "group 2": 1, "group 3": 1}
 
 
 def broken_sessions() -> tuple[Network, Program]:
     """A service that ends each session as soon as it is there, before anything is asked."""
     network, program = started("polling")
+    said = json.dumps(seal(SERVICE, '{"type":"nonsense"}')).encode()  # its own, and no message
 
     def broken(body: bytes) -> bytes:
-        return body + b'\x1e42["message","{}"]' if b"response" in body else body
+        return body + b'\x1e42["message",' + said + b"]" if b"response" in body else body
 
     network.service.amend = broken
     return network, program
@@ -503,11 +613,123 @@ def test_another_address_later_gets_nothing(transport: str) -> None:
 def test_another_address_in_the_place_of_a_lost_session_gets_nothing(transport: str) -> None:
     network, program = started(transport)
     program.ask()
+    network.service.answers = False
+    sent = program.call()
+    network.let_arrive()
     network.restart(OTHER_SERVICE)
     network.let_arrive()
+    unsent = program.call()
+    error = program.finish(sent, unsent)
+    reason = f"the peer has the address {OTHER_SERVICE.address}, and not {SERVICE.address} as"
+    assert (type(error), error.code) == (ProtocolError, "EADDRCHANGE")
+    assert error.message.startswith(reason)
+    error = program.outcome(sent)
+    assert type(error) is OutcomeUnknown
+    assert error.message.startswith(f"the session ended before it was answered ({reason}")
+    assert error.message.endswith(f"){ADVICE}")
+    assert network.time <= 5
+    assert network.acted_on == {"group 1": 1, "group 2": 1}
+    assert program.client.service_address == SERVICE.address
+    network.restart()
+    assert program.ask() == 4
+
+
+# Texts that are not the service's.
+
+STRANGE: dict[str, Any] = {
+    "EINVAL": lambda _: "{}",
+    "EADDRCHANGE": lambda text: seal(OTHER_SERVICE, stringify(unseal(text).body)),
+}
+
+
+@pytest.mark.parametrize("code", STRANGE)
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_text_that_is_not_the_services_costs_a_connection_and_no_call(
+    transport: str, times: int, code: str
+) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.service.twist = lambda text: [
+        STRANGE[code](text) if len(network.kinds()) <= times else text
+    ]
+    assert program.ask() == 2
+    assert program.ask() == 3
+    assert network.acted_on == {"group 1": 1, "group 2": 1, "group 3": 1}
+    assert network.kinds() == [transport] * (1 + times)
+    assert network.time < 2
+    assert len(network.service.target) == 1  # the same session
+
+
+@pytest.mark.parametrize("code", STRANGE)
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_where_nothing_is_the_services_any_more_the_call_ends_with_the_reason(
+    transport: str, code: str
+) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.service.twist = lambda text: [STRANGE[code](text)]
     error = program.ask()
-    assert isinstance(error, ProtocolError | NetworkError)
-    assert network.acted_on == {"group 1": 1}
+    assert type(error) is OutcomeUnknown
+    reason = "the sealed text has no owner" if code == "EINVAL" else "the peer has the address"
+    assert error.message.startswith(f"the session ended before it was answered ({reason}")
+    assert error.message.endswith(f"){ADVICE}")
+    assert network.time < 5
+    assert network.acted_on["group 2"] <= 1
+    error = program.ask()
+    assert (type(error), error.code) == (ProtocolError, code)
+    network.service.twist = lambda text: [text]
+    assert program.ask() == 4
+
+
+# Answers that are too long.
+
+TOO_LONG = "{" + 10_000_000 * "x"
+REFUSED = "10000001 characters came where 10000000 are taken"
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_answer_that_is_too_long_each_time_ends_the_session_with_the_reason(
+    transport: str,
+) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.service.twist = lambda text: [TOO_LONG if '"type":"response"' in text else text]
+    error = program.ask()
+    assert type(error) is OutcomeUnknown
+    assert error.message == f"the session ended before it was answered ({REFUSED}){ADVICE}"
+    assert network.time < 5
+    network.service.twist = lambda text: [text]
+    assert program.ask() == 3
+    assert network.acted_on == {"group 1": 1, "group 2": 1, "group 3": 1}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_answer_that_was_too_long_once_comes_again(transport: str) -> None:
+    network, program = started(transport)
+    program.ask()
+
+    def once(text: str) -> list[str]:
+        network.service.twist = lambda text: [text]
+        return [TOO_LONG]
+
+    network.service.twist = once
+    assert program.ask() == 2
+    assert network.acted_on["group 2"] == 1
+    assert network.kinds() == [transport] * 2
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_who_says_too_much_before_there_is_a_session_is_no_service(transport: str) -> None:
+    network, program = started(transport)
+    network.service.twist = lambda _: [TOO_LONG]
+    error = program.ask()
+    assert type(error) is ProtocolError
+    assert error.message == (
+        f"{URL} is no DCP service, it seems; is the path of the URL right? ({REFUSED})"
+    )
+    assert network.time == 0
+    assert network.kinds() == [transport]
 
 
 def test_an_address_may_be_asked_for() -> None:
@@ -582,6 +804,95 @@ def test_where_the_scheduler_names_a_place_that_is_safe() -> None:
     network.scheduler = published(f"{ORIGIN}/")
     program = Program(network, None, scheduler=SCHEDULER)
     assert program.ask() == 1
+
+
+@pytest.mark.parametrize("named", ["https://compute.example.org/", f"{ORIGIN}/"])
+def test_where_a_safe_place_is_named_by_whomever_is_on_the_way(named: str) -> None:
+    """Who can change what the scheduler says can have the hash sent to a place of their own."""
+    network = Network()
+    network.scheduler = published(named)
+    program = Program(network, None, scheduler=FAR_SCHEDULER)
+    harmful, harmless = [program.call(each) for each in HARMFUL], program.call(ListGroups())
+    network.let_arrive()
+    for call in harmful:
+        error = program.outcome(call)
+        assert isinstance(error, InvalidValue)
+        assert error.message == (
+            f"a join secret's hash would go to {named}, of which {FAR_SCHEDULER} told unencrypted: "
+            "anyone may have, and whoever reads it can join; use https, or say insecure=True"
+        )
+    assert isinstance(program.outcome(harmless), Refused)
+    assert network.acted_on == {"other": 1}
+    with pytest.raises(InvalidValue, match="told unencrypted"):
+        program.call(HARMFUL[0])
+
+
+def test_where_neither_the_scheduler_nor_the_place_is_safe() -> None:
+    network = Network()
+    network.scheduler = published(FAR)
+    program = Program(network, None, scheduler=FAR_SCHEDULER)
+    call = program.call()
+    network.let_arrive()
+    error = program.outcome(call)
+    assert isinstance(error, InvalidValue)
+    assert f"would go to {FAR} unencrypted, and" in error.message
+
+
+@pytest.mark.parametrize("scheduler", [SCHEDULER, "http://localhost/", "http://127.0.0.1:9700/"])
+def test_who_asks_a_scheduler_that_nobody_can_listen_to_may_send_it(scheduler: str) -> None:
+    network = Network()
+    network.scheduler = published("https://compute.example.org/")
+    assert Program(network, None, scheduler=scheduler).ask() == 1
+
+
+def test_who_says_so_may_send_it_wherever_anyone_names() -> None:
+    for named in ("https://compute.example.org/", FAR):
+        network = Network()
+        network.scheduler = published(named)
+        assert Program(network, None, scheduler=FAR_SCHEDULER, insecure=True).ask() == 1
+
+
+def test_a_scheduler_that_is_not_asked_harms_nobody() -> None:
+    assert Program(Network(), URL, scheduler=FAR_SCHEDULER).ask() == 1
+
+
+# A scheduler that is asked again.
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_scheduler_is_asked_again_where_there_was_never_a_session(transport: str) -> None:
+    network = Network()
+    network.scheduler = published(URL)
+    network.websockets = network.requests = RESET
+    program = Program(network, None, scheduler=SCHEDULER, transport=transport)
+    assert isinstance(program.ask(), NetworkError)
+    assert network.kinds().count("scheduler") == 1
+    network.scheduler = published("http://127.0.0.2:9800/")
+    network.websockets = network.requests = "works"
+    assert program.ask() == 2
+    assert network.kinds()[-2:] == ["scheduler", transport]
+    assert network.wanted[-1].startswith("http://127.0.0.2:9800/")
+
+
+def test_the_scheduler_is_asked_again_where_the_service_is_another() -> None:
+    network = Network()
+    network.scheduler = published(URL)
+    program = Program(network, None, scheduler=SCHEDULER, service_address=OTHER_SERVICE.address)
+    assert program.ask().code == "EADDRCHANGE"
+    network.restart(OTHER_SERVICE)
+    assert program.ask() == 2
+    assert network.kinds() == ["scheduler", "websocket"] * 2
+
+
+def test_the_scheduler_is_not_asked_again_where_there_was_a_session() -> None:
+    network = Network()
+    network.scheduler = published(URL)
+    program = Program(network, None, scheduler=SCHEDULER)
+    program.ask()
+    network.run(60)
+    network.scheduler = RESET
+    assert program.ask() == 2
+    assert network.kinds() == ["scheduler", "websocket", "websocket"]
 
 
 def test_the_join_identity_is_shown_with_jobs_alone() -> None:
@@ -752,6 +1063,8 @@ class Histories(RuleBasedStateMachine):
     def mend(self) -> None:
         network = self.network
         network.websockets = network.requests = "works"
+        network.service.twist = lambda text: [text]
+        network.service.amend = lambda body: body
         network.service.answers = True
         while network.service.asked:
             network.service.answer()
@@ -808,19 +1121,35 @@ class Histories(RuleBasedStateMachine):
     def cut(self, here: bool, there: bool) -> None:
         self.network.cut(heard_here=here, heard_there=there)
 
+    @rule(text=st.sampled_from(["{}", seal(OTHER_SERVICE, '{"type":"nonsense"}')]))
+    def a_text_is_garbled(self, text: str) -> None:
+        service = self.network.service
+
+        def twist(_: str) -> list[str]:
+            service.twist = lambda text: [text]
+            return [text]
+
+        service.twist = twist
+
+    @rule(what=st.sampled_from([b"response", b"ack", b"message"]))
+    def a_body_ends_a_connection(self, what: bytes) -> None:
+        amend_once(self.network, what, b"\x1e1")
+
     @rule(heard=st.booleans())
     def restart(self, heard: bool) -> None:
         self.network.restart(heard=heard)
         self.is_restarted = True
 
     @rule(
-        websockets=st.sampled_from(
-            ["works", RESET, "silence", "hangs up", *map(HTTPResponse, (400, 404, 502, 503))]
-        ),
-        requests=st.sampled_from(
-            ["works", "works", RESET, "silence", "hangs up", *map(HTTPResponse, (500, 503))]
-        ),
-    )
+        websockets=st.sampled_from([
+            *["works", RESET, "silence", "hangs up", *map(HTTPResponse, (400, 404, 502, 503))],
+            *[busy("4"), busy("30"), *NO_WEBSOCKET],
+        ]),
+        requests=st.sampled_from([
+            *["works", "works", RESET, "silence", "hangs up", *map(HTTPResponse, (500, 503))],
+            *[busy("4"), busy("30")],
+        ]),
+    )  # fmt: skip
     def weather(self, websockets: Outcome, requests: Outcome) -> None:
         self.network.websockets, self.network.requests = websockets, requests
 

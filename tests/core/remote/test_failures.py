@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from cg_core import ComputeGroupsError, NetworkError, OutcomeUnknown, ProtocolError
 from cg_core.framing import HTTPResponse
 from cg_core.remote.failures import (
+    CUT,
     NAME_UNKNOWN,
     NOT_TRUSTED,
     REDIRECTED,
     UNUSABLE,
     is_final,
     of_answer,
+    retry_after,
 )
 from tests.strategies import any_characters
 
@@ -44,7 +46,7 @@ def test_what_is_no_failure_of_the_network_is_final(kind: type[ComputeGroupsErro
 
 
 def test_the_codes_are_those_of_node() -> None:
-    assert NAME_UNKNOWN == "ENOTFOUND"
+    assert (NAME_UNKNOWN, CUT) == ("ENOTFOUND", "ECONNRESET")
     assert len({NAME_UNKNOWN, NOT_TRUSTED, REDIRECTED, UNUSABLE}) == 4
 
 
@@ -94,3 +96,62 @@ def test_where_a_redirect_leads_is_on_one_line_and_not_long(location: str) -> No
     message = answer(302, location).message
     assert message.isprintable()
     assert len(message) < 400
+
+
+# When to come back.
+
+
+def busy(asked: str | None, status: int = 503) -> HTTPResponse:
+    return HTTPResponse(status, () if asked is None else (("retry-after", asked),))
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("0", 0), ("1", 1), ("007", 7), ("300", 300), ("301", 300), ("999999999", 300)],
+)
+def test_for_how_long_a_service_asks_to_be_left_alone(
+    status: int, asked: str, seconds: float
+) -> None:
+    assert retry_after(busy(asked, status)) == seconds
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [None, "", " 7", "7 ", "7\n", "+7", "-7", "7.5", "1e2", "0x7", "7, 7", "7_0", "\u0667", "soon",
+     "Wed, 21 Oct 2026 07:28:00 GMT"],
+)  # fmt: skip
+def test_what_is_no_number_of_seconds_is_not_waited_for(asked: str | None) -> None:
+    assert retry_after(busy(asked)) == 0
+
+
+@given(st.integers(100, 599))
+def test_only_who_has_too_much_to_do_is_left_alone(status: int) -> None:
+    assert retry_after(busy("7", status)) == (7 if status in (429, 503) else 0)
+
+
+@given(st.text(any_characters) | st.integers().map(str))
+def test_whatever_is_asked_for_nobody_is_kept_away_for_long(asked: str) -> None:
+    assert 0 <= retry_after(busy(asked)) <= 300
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_a_service_asks_for_is_shown(status: int) -> None:
+    def message(asked: str | None) -> str:
+        return of_answer(URL, "a connection", busy(asked, status)).message
+
+    assert message("7").endswith("; it asks to come back later (Retry-After: '7')")
+    assert "Retry-After: 'Wed, 21 Oct" in message("Wed, 21 Oct 2026 07:28:00 GMT")
+    assert message(None).endswith("the service has too much to do")
+    assert message("").endswith("the service has too much to do")
+
+
+def test_it_is_shown_of_those_alone_who_have_too_much_to_do() -> None:
+    assert "Retry-After" not in of_answer(URL, "a connection", busy("7", 500)).message
+
+
+@given(st.text(any_characters, max_size=1_000))
+def test_it_is_shown_on_one_line_and_not_long(asked: str) -> None:
+    message = of_answer(URL, "a WebSocket", busy(asked)).message
+    assert message.isprintable()
+    assert len(message) < 200

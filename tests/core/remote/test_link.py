@@ -12,12 +12,17 @@ from hypothesis import strategies as st
 from cg_core import NetworkError, OutcomeUnknown, ProtocolError
 from cg_core.framing import HTTPResponse
 from cg_core.remote import CallEnded, ConnectionEnded, RequestConnection, RequestWanted
-from cg_core.remote.failures import NAME_UNKNOWN, NOT_TRUSTED, REDIRECTED, UNUSABLE
-from tests.core.remote.network import SCHEDULER, URL, Network, Outcome, Program
+from cg_core.remote.failures import CUT, NAME_UNKNOWN, NOT_TRUSTED, REDIRECTED, UNUSABLE
+from cg_core.sealed import seal
+from tests.core.remote.network import SCHEDULER, SERVICE, URL, Network, Outcome, Program
 
 BOTH = [None, "websocket", "polling"]
 LET_POLL = [200, 301, 400, 401, 403, 404, 407, 426, 500, 502, 504]
 RESET = NetworkError("nobody listens", code="ECONNREFUSED")
+NO_WEBSOCKET: list[NetworkError | ProtocolError] = [
+    NetworkError("cut", code=CUT),
+    ProtocolError("this does not answer as a WebSocket does"),
+]
 FINAL = [
     NetworkError("...", code=code) for code in (NAME_UNKNOWN, NOT_TRUSTED, REDIRECTED, UNUSABLE)
 ]
@@ -26,6 +31,11 @@ FINAL = [
 def started(transport: str | None = None, **options: Any) -> tuple[Network, Program]:
     network = Network()
     return network, Program(network, transport=transport, **options)
+
+
+def busy(seconds: str, status: int = 503) -> HTTPResponse:
+    """The answer of somebody who asks to be left alone for so long."""
+    return HTTPResponse(status, (("Retry-After", seconds),))
 
 
 def published(url: str) -> HTTPResponse:
@@ -83,6 +93,57 @@ def test_polling_where_a_websocket_speaks_another_language() -> None:
     line.websocket.receive_message("<html>", program.now)
     assert program.finish(call) == 1
     assert network.kinds() == ["websocket", "polling"]
+
+
+@pytest.mark.parametrize("fault", NO_WEBSOCKET, ids=lambda fault: fault.code)
+def test_polling_where_somebody_would_not_have_a_websocket(
+    fault: NetworkError | ProtocolError,
+) -> None:
+    network, program = started()
+    network.websockets = fault
+    assert program.ask() == 1
+    assert network.kinds() == ["websocket", "polling"]
+    assert network.time == 0
+    assert f"= no WebSocket: {fault.message}" in program.notes
+    network.cut()
+    assert program.ask() == 2
+    assert network.kinds() == ["websocket", "polling", "polling"]
+
+
+@pytest.mark.parametrize("fault", NO_WEBSOCKET, ids=lambda fault: fault.code)
+def test_a_session_goes_on_by_polling_where_somebody_would_not_have_another_websocket(
+    fault: Outcome,
+) -> None:
+    network, program = started()
+    program.ask()
+    network.websockets = fault
+    network.cut()
+    assert program.ask() == 2
+    assert network.kinds() == ["websocket", "websocket", "polling"]
+    assert network.time == 0
+
+
+def test_who_wants_a_websocket_alone_tries_again_where_it_was_cut() -> None:
+    network, program = started("websocket")
+    network.websockets = NO_WEBSOCKET[0]
+    call = program.call()
+    network.run(1)
+    assert network.kinds() == ["websocket", "websocket"]
+    network.websockets = "works"
+    assert program.finish(call) == 1
+    assert set(network.kinds()) == {"websocket"}
+
+
+def test_who_wants_a_websocket_alone_is_told_at_once_where_there_is_none() -> None:
+    network, program = started("websocket")
+    network.websockets = NO_WEBSOCKET[1]
+    error = program.ask()
+    assert (type(error), error.message) == (
+        ProtocolError,
+        "this does not answer as a WebSocket does",
+    )
+    assert network.kinds() == ["websocket"]
+    assert network.time == 0
 
 
 @pytest.mark.parametrize(
@@ -304,6 +365,226 @@ def test_a_peer_that_closes_before_it_is_open() -> None:
     assert network.time == 0.5
 
 
+@pytest.mark.parametrize("status", [301, 400, 404, 407, 500])
+def test_an_answer_of_something_else_after_the_handshake_may_mend(status: int) -> None:
+    """A service that restarts, or another one behind the same proxy, does not know who polls."""
+    network, program = started("polling")
+    call = program.call()
+    (line,) = program.live
+    line.arrive_up()
+    line.arrive_down()
+    network.requests = HTTPResponse(status)
+    network.let_arrive()
+    told = f"the server answered with the HTTP status {status}"
+    assert program.notes[-1] == f"= no connection: {told}"
+    assert call not in program.ended
+    network.requests = "works"
+    assert program.finish(call) == 1
+    assert network.kinds() == ["polling", "polling"]
+    assert network.time == 0.5
+
+
+def test_an_answer_of_something_else_after_the_handshake_is_of_the_network() -> None:
+    network, program = started("polling", timeout=0.25)
+    call = program.call()
+    (line,) = program.live
+    line.arrive_up()
+    line.arrive_down()
+    network.requests = HTTPResponse(400)
+    error = program.finish(call)
+    assert (type(error), error.message) == (
+        NetworkError,
+        f"no connection to {URL} (1 attempt): the server answered with the HTTP status 400",
+    )
+
+
+# What a call is told that was never sent.
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_who_takes_connections_and_never_answers(transport: str) -> None:
+    network, program = started(transport)
+    network.service.twist = lambda _: []
+    error = program.ask()
+    assert (type(error), error.code, network.time) == (NetworkError, "ETIMEDOUT", 10)
+    assert error.message == (
+        f"no session with {URL}: there was a connection, and nobody answered DCP's connect; is "
+        "this a DCP service?"
+    )
+    network.service.twist = lambda text: [text]
+    assert program.ask() == 2
+
+
+@pytest.mark.parametrize("transport", BOTH)
+def test_with_whom_there_was_no_session_when_the_time_was_up(transport: str | None) -> None:
+    network, program = started(transport, timeout=3)
+    network.websockets = network.requests = "silence"
+    error = program.ask()
+    assert (type(error), error.code, network.time) == (NetworkError, "ETIMEDOUT", 3)
+    assert error.message == f"no session with {URL}: the time was up before it could be sent"
+
+
+def test_with_which_scheduler_there_was_nothing_when_the_time_was_up() -> None:
+    network, program = asking("silence", timeout=3)
+    error = program.ask()
+    assert (error.code, network.time) == ("ETIMEDOUT", 3)
+    assert error.message.startswith(f"no session with {SCHEDULER}: the time was up")
+
+
+def test_who_breaks_connections_before_there_is_a_session() -> None:
+    network, program = started("websocket", timeout=0.25)
+    call = program.call()
+    while "= connected" not in program.notes:
+        network.steps()[0]()
+    network.cut()
+    error = program.finish(call)
+    assert type(error) is NetworkError
+    assert error.message == (
+        f"no connection to {URL} (1 attempt): {URL} broke the connection: the WebSocket was closed"
+    )
+
+
+# Services that ask to be left alone.
+
+
+@pytest.mark.parametrize("transport", BOTH)
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_asks_to_be_left_alone_is_left_alone(transport: str | None, status: int) -> None:
+    network, program = started(transport, connect_timeout=60)
+    network.websockets = network.requests = busy("7", status)
+    call = program.call()
+    network.run(6.99)
+    assert len(network.kinds()) == 1
+    network.run(0.01)
+    network.let_arrive()
+    assert len(network.kinds()) == 2
+    network.websockets = network.requests = "works"
+    assert program.finish(call) == 1
+    assert network.time == 14
+
+
+def test_who_lets_poll_may_ask_to_be_left_alone() -> None:
+    network, program = started(connect_timeout=60)
+    network.websockets, network.requests = HTTPResponse(404), busy("7")
+    call = program.call()
+    network.run(6.99)
+    assert network.kinds() == ["websocket", "polling"]
+    network.requests = "works"
+    assert program.finish(call) == 1
+    assert (network.time, network.kinds()) == (7, ["websocket", "polling"] * 2)
+
+
+def test_a_short_wait_does_not_shorten_the_own_ones() -> None:
+    network, program = started("websocket", connect_timeout=60)
+    network.websockets = busy("1")
+    program.call()
+    times = []
+    for count in range(1, 6):
+        network.run(until=lambda: len(network.wanted) == count)  # noqa: B023 # it is called at once
+        times.append(network.time)
+    assert times == [0, 1, 2.5, 6, 13.5]
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_a_session_that_was_there_leaves_it_alone_likewise(transport: str) -> None:
+    network, program = started(transport)
+    program.ask()
+    network.websockets = network.requests = busy("7")
+    network.cut()
+    call = program.call()
+    network.run(6.99)
+    assert len(network.kinds()) == 2
+    network.websockets = network.requests = "works"
+    assert program.finish(call) == 2
+    assert (network.time, len(network.kinds())) == (7, 3)
+
+
+def test_who_asks_so_in_the_middle_of_polling_is_left_alone() -> None:
+    network, program = started("polling")
+    program.ask()
+    network.requests = busy("7")
+    call = program.call()
+    network.run(6.99)
+    assert "= disconnected: the server answered with the HTTP status 503" in program.notes
+    assert network.kinds() == ["polling"]
+    network.requests = "works"
+    assert program.finish(call) == 2
+    assert (network.time, network.kinds()) == (7, ["polling", "polling"])
+    assert network.acted_on["group 2"] == 1
+
+
+@pytest.mark.parametrize("transport", BOTH)
+def test_a_wait_that_is_too_long_for_who_waits_is_told_at_once(transport: str | None) -> None:
+    network, program = started(transport)
+    network.websockets = network.requests = busy("11")
+    error = program.ask()
+    assert (type(error), error.code, network.time) == (NetworkError, "EBUSY", 0)
+    assert error.message.startswith(f"{URL} answered with HTTP status 503 in place of ")
+    assert error.message.endswith("; it asks to come back later (Retry-After: '11')")
+    assert len(network.kinds()) == 1
+    network.websockets = network.requests = "works"
+    assert program.ask() == 2
+
+
+def test_a_wait_that_is_too_long_is_measured_from_the_first_attempt() -> None:
+    network, program = started("websocket")
+    network.websockets = RESET
+    call = program.call()
+    network.run(5.4)
+    network.websockets = busy("5")
+    error = program.finish(call)
+    assert (error.code, network.time) == ("EBUSY", 5.5)
+    assert error.message.startswith(f"{URL} answered with HTTP status 503")
+
+
+def test_a_wait_that_is_not_too_long_is_waited_for() -> None:
+    network, program = started("websocket")
+    network.websockets = busy("10")
+    call = program.call()
+    network.run(9.9)
+    assert call not in program.ended
+    error = program.finish(call)
+    assert (error.code, network.time) == ("EBUSY", 10)
+
+
+def test_who_has_no_end_of_time_waits_but_not_for_hours() -> None:
+    network, program = started("websocket", connect_timeout=None, timeout=None)
+    network.websockets = busy("99999")
+    call = program.call()
+    network.run(299)
+    assert len(network.kinds()) == 1
+    network.websockets = "works"
+    assert program.finish(call) == 1
+    assert network.time == 300
+
+
+def test_a_session_that_was_there_is_not_given_up_for_a_long_wait() -> None:
+    network, program = started("websocket", idle_timeout=None)
+    program.ask()
+    network.websockets = busy("100")
+    network.cut()
+    network.let_arrive()
+    error = program.ask()
+    assert (error.code, network.time) == ("EBUSY", 60)
+    assert error.message.startswith(f"no connection to {URL} (")
+    assert "(Retry-After: '100')" in error.message
+    network.websockets = "works"
+    assert program.ask() == 3
+    assert network.time == 100
+    assert len(network.service.target) == 1
+
+
+@pytest.mark.parametrize("asked", ["soon", "-1", "Wed, 21 Oct 2026 07:28:00 GMT"])
+def test_who_does_not_say_for_how_many_seconds_is_asked_again_as_ever(asked: str) -> None:
+    network, program = started("websocket")
+    network.websockets = busy(asked)
+    call = program.call()
+    network.run(0.5)
+    network.websockets = "works"
+    assert program.finish(call) == 1
+    assert network.time == 2
+
+
 # The end of a connection.
 
 
@@ -359,6 +640,77 @@ def test_a_later_status_is_the_end_of_a_connection_and_not_of_the_session() -> N
     network.requests = "works"
     assert program.finish(call) == 2
     assert network.acted_on["group 2"] == 1
+
+
+def amend_once(network: Network, what: bytes, more: bytes) -> None:
+    """The next body with something in it has something more."""
+
+    def amend(body: bytes) -> bytes:
+        if what not in body:
+            return body
+        network.service.amend = lambda body: body
+        return body + more
+
+    network.service.amend = amend
+
+
+# Engine.IO's close; Socket.IO's goodbye before it.
+GOODBYES = [b"\x1e1", b"\x1e41\x1e1"]
+
+
+@pytest.mark.parametrize("goodbye", GOODBYES)
+@pytest.mark.parametrize("what", [rb"type\":\"response", rb"type\":\"ack"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_connection_may_end_in_one_body_with_a_message(
+    goodbye: bytes, what: bytes, is_first: bool
+) -> None:
+    network, program = started("polling")
+    if not is_first:
+        program.ask()
+    amend_once(network, what, goodbye)
+    assert program.ask() == len(program.calls)
+    network.run(5)
+    assert "= disconnected: goodbye" in program.notes
+    assert program.ask() == len(program.calls)
+    assert max(network.acted_on.values()) == 1
+    assert network.kinds() == ["polling", "polling"]
+
+
+@pytest.mark.parametrize("goodbye", GOODBYES)
+def test_a_connection_may_end_in_one_body_with_the_last_ack(goodbye: bytes) -> None:
+    network, program = started("polling")
+    program.ask()
+    amend_once(network, rb"type\":\"ack", goodbye)
+    program.close()
+    network.run(until=lambda: program.client.is_over)
+    assert network.time == 0
+    assert program.live == []
+
+
+@pytest.mark.parametrize("goodbye", GOODBYES)
+def test_a_connection_may_end_in_one_body_with_the_close_of_the_session(goodbye: bytes) -> None:
+    network, program = started("polling")
+    program.ask()
+    amend_once(network, b"close", goodbye)
+    network.service.target.close_all(network.now)
+    network.service.pump()
+    network.run(3)
+    assert program.live == []
+    assert program.ask() == 2
+    assert network.kinds() == ["polling", "polling"]
+
+
+@pytest.mark.parametrize("goodbye", GOODBYES)
+@pytest.mark.parametrize("text", ["{}", seal(SERVICE, '{"type":"nonsense"}')])
+def test_a_connection_may_end_in_one_body_with_what_ends_more(text: str, goodbye: bytes) -> None:
+    network, program = started("polling")
+    program.ask()
+    nonsense = b'\x1e42["message",' + json.dumps(text).encode() + b"]"
+    amend_once(network, b"response", nonsense + goodbye)
+    assert program.ask() == 2
+    network.run(3)
+    assert program.ask() == 3
+    assert max(network.acted_on.values()) == 1
 
 
 @pytest.mark.parametrize("transport", BOTH)

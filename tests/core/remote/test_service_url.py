@@ -85,17 +85,21 @@ def test_its_parts(scheme: str, host: str, port: int | None, path: str) -> None:
     assert str(url) == url.origin + url.path
     assert ServiceURL.parse(str(url)) == url
     assert url.is_encrypted is (scheme == "https")
+    assert url.is_private is (url.is_encrypted or url.is_loopback)
 
 
 @pytest.mark.parametrize("url", LOOPBACK)
 def test_on_this_machine(url: str) -> None:
     assert ServiceURL.parse(url).is_loopback
     assert not ServiceURL.parse(url).is_encrypted
+    assert ServiceURL.parse(url).is_private
 
 
 @pytest.mark.parametrize("url", ELSEWHERE)
 def test_on_another_machine(url: str) -> None:
     assert not ServiceURL.parse(url).is_loopback
+    assert not ServiceURL.parse(url).is_private
+    assert ServiceURL.parse(url.replace("http:", "https:")).is_private
 
 
 @pytest.mark.parametrize("url", WRONG)

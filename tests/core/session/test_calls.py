@@ -118,9 +118,8 @@ class CallsAndList(RuleBasedStateMachine):
     def abandon(self, place: int) -> None:
         open_ones = self.at("unsent", "sent")
         asked = open_ones[place % len(open_ones)]
-        if not asked.call.own:  # whose ids nobody has
-            assert self.calls.abandon(asked.call.id) is (asked.place == "sent")
-            asked.place = "abandoned" if asked.place == "sent" else "over"
+        assert self.calls.abandon(asked.call.id) is (asked.place == "sent")
+        asked.place = "abandoned" if asked.place == "sent" else "over"
         self.told()
 
     @rule()
@@ -215,11 +214,18 @@ def test_the_sessions_own_call_may_be_abandoned_like_any_other() -> None:
     machine.calls.add(own)
     machine.calls.sent(own)
     assert machine.calls.awaited == 0
-    machine.calls.abandon("1")
-    assert machine.calls.awaited == 0
+    assert machine.calls.abandon("1")
+    assert not machine.calls.abandon("1")
+    assert (machine.calls.awaited, machine.calls.abandoned) == (0, 1)
+    assert machine.calls.answered(Response(id="1", success=True))
+    assert (machine.calls.awaited, machine.calls.abandoned) == (0, 0)
+    assert machine.take_events() == []
 
 
-def test_what_was_sent_ends_as_unknown_with_the_reason() -> None:
+ADVICE = "; it was acted on once or not at all: look before you repeat it"
+
+
+def test_what_was_sent_ends_as_unknown_with_the_reason_and_with_advice() -> None:
     machine = Machine()
     asked = call("1")
     machine.calls.add(asked)
@@ -227,7 +233,18 @@ def test_what_was_sent_ends_as_unknown_with_the_reason() -> None:
     machine.calls.fail_sent("the ship has sunk")
     (event,) = machine.take_events()
     assert isinstance(event.error, OutcomeUnknown)
-    assert event.error.message == "the ship has sunk"
+    assert event.error.message == f"the ship has sunk{ADVICE}"
+
+
+def test_what_was_sent_and_is_not_answered_in_time_ends_as_unknown_with_advice() -> None:
+    machine = Machine()
+    asked = call("1")
+    machine.calls.add(asked, 5)
+    machine.calls.sent(asked)
+    machine.calls.time_out("1")
+    (event,) = machine.take_events()
+    assert isinstance(event.error, OutcomeUnknown)
+    assert event.error.message == f"no answer came in time{ADVICE}"
 
 
 def test_what_was_not_sent_ends_with_the_error_that_is_given() -> None:

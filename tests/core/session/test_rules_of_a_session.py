@@ -52,6 +52,11 @@ def events_of(session: Session) -> list[Event]:
     return list(iter(session.next_event, None))
 
 
+def state_of(session: Session) -> State:
+    """Where it stands now: a type checker takes it that an attribute is what it was."""
+    return session.state
+
+
 class Pair:
     """Both ends of a session; what is said goes from one to the other by hand."""
 
@@ -70,6 +75,7 @@ class Pair:
             Role.TARGET, SERVICE, RandomIdentifiers(Role.TARGET, self.random_text), settings
         )
         self.said: list[str] = []
+        self.lost: str | None = None  # what arrives nowhere, by what is in it
         self.heard: list[Event] = []
         self.asked: list[Event] = []
 
@@ -81,7 +87,8 @@ class Pair:
                 for transport, text in one.data_to_send(now):
                     moved = True
                     self.said.append(text)
-                    other.receive(transport, text, now)
+                    if self.lost is None or self.lost not in text:
+                        other.receive(transport, text, now)
             self.heard += events_of(self.client)
             self.asked += events_of(self.target)
 
@@ -90,9 +97,15 @@ class Pair:
         self.open("first", at(0))
 
     def open(self, transport: str, now: Instant) -> None:
+        self.last = transport
         self.target.transport_opened(transport, now)
         self.client.transport_opened(transport, now)
         self.flow(now)
+
+    def resume(self, now: Instant) -> None:
+        """The last transport is lost, and there is another one."""
+        self.cut(self.last, now)
+        self.open(f"{self.last}, again", now)
 
     def cut(self, transport: str, now: Instant) -> None:
         self.client.transport_lost(transport, now)
@@ -227,6 +240,177 @@ def test_to_a_text_that_is_not_the_peers_nothing_is_said(text: str) -> None:
     assert pair.target.next_deadline() is None
 
 
+STRANGE: dict[str, tuple[str, str]] = {
+    "nothing": ("EINVAL", ""),
+    "no members": ("EINVAL", "{}"),
+    "altered": (
+        "EINVAL",
+        seal(SERVICE, '{"type":"ack","token":"x","nonce":"y"}').replace('"x"', '"z"'),
+    ),
+    "another's": ("EADDRCHANGE", seal(STRANGER, '{"type":"ack","token":"x","nonce":"y"}')),
+    "our own": ("EADDRCHANGE", seal(CLIENT, '{"type":"ack","token":"x","nonce":"y"}')),
+}
+strange = pytest.mark.parametrize(("code", "text"), STRANGE.values(), ids=STRANGE)
+
+
+def hear_on_candidates(pair: Pair, text: str, *names: str) -> None:
+    """The initiator connects so often, to somebody who says this."""
+    for name in names:
+        pair.client.transport_opened(name, at(3))
+        pair.client.data_to_send(at(3))  # its last ack
+        pair.client.receive(name, text, at(3))
+        assert pair.client.data_to_send(at(3)) == []
+
+
+@strange
+def test_a_text_that_is_not_the_targets_costs_an_initiator_its_transport_only(
+    code: str, text: str
+) -> None:
+    pair = connected()
+    done = pair.client.request(operation, at(1))
+    pair.flow(at(1))
+    on_its_way = pair.client.request(operation, at(2))
+    ((_, lost),) = pair.client.data_to_send(at(2))
+    pair.client.receive("first", text, at(2))
+    assert pair.client.data_to_send(at(2)) == []  # nothing is said to it
+    assert events_of(pair.client) == [TransportDropped("first"), TransportWanted()]
+    assert state_of(pair.client) is State.INTERRUPTED
+    pair.client.receive("first", text, at(2))  # was on its way
+    waiting = pair.client.request(operation, at(2))
+    pair.target.transport_lost("first", at(2))
+    pair.open("second", at(3))
+    assert lost in pair.said
+    asked = [event.id for event in pair.asked if isinstance(event, RequestReceived)]
+    assert asked == [done, on_its_way, waiting]
+    for request in asked:
+        pair.target.respond(request, 1)
+    pair.flow(at(4))
+    assert pair.heard == [ResponseReceived(request, True, 1) for request in asked]
+    assert state_of(pair.client) is State.ESTABLISHED
+
+
+@strange
+def test_where_nobody_is_the_target_three_times_in_a_row_an_initiator_gives_up(
+    code: str, text: str
+) -> None:
+    pair = connected()
+    sent = pair.client.request(operation, at(1))
+    pair.flow(at(1))
+    pair.client.receive("first", text, at(2))
+    unsent = pair.client.request(operation, at(2))
+    hear_on_candidates(pair, text, "second")
+    assert state_of(pair.client) is State.INTERRUPTED
+    assert not any(isinstance(event, RequestFailed) for event in events_of(pair.client))
+    hear_on_candidates(pair, text, "third")
+    assert state_of(pair.client) is State.CLOSED
+    assert pair.client.next_deadline() is None
+    *_, not_done, unknown, closed = events_of(pair.client)
+    assert isinstance(not_done, RequestFailed)
+    assert (not_done.id, type(not_done.error)) == (unsent, ProtocolError)
+    assert not_done.error.code == code
+    assert isinstance(unknown, RequestFailed)
+    assert (unknown.id, type(unknown.error)) == (sent, OutcomeUnknown)
+    assert unknown.error.message == (
+        f"the session ended before it was answered ({not_done.error.message}); it was acted on "
+        "once or not at all: look before you repeat it"
+    )
+    assert isinstance(closed, SessionClosed)
+    assert closed.error is not None
+    assert (closed.error.message, closed.error.code) == (not_done.error.message, code)
+
+
+@strange
+def test_what_is_not_the_targets_is_counted_anew_after_a_message_of_its(
+    code: str, text: str
+) -> None:
+    pair = connected()
+    for number in range(4):
+        hear_on_candidates(pair, text, f"one {number}", f"two {number}")
+        pair.resume(at(3))  # a keepalive is answered
+        assert state_of(pair.client) is State.ESTABLISHED
+    hear_on_candidates(pair, text, "one", "two", "three")
+    assert state_of(pair.client) is State.CLOSED
+
+
+def test_it_is_not_counted_anew_after_an_ack_which_anyone_may_repeat() -> None:
+    pair = connected()
+    pair.lost = '"type":"response"'
+    for _ in range(2):
+        pair.client.receive(pair.last, "{}", at(2))
+        assert state_of(pair.client) is State.INTERRUPTED
+        pair.resume(at(2))
+        assert state_of(pair.client) is State.ESTABLISHED
+    pair.client.receive(pair.last, "{}", at(2))
+    assert state_of(pair.client) is State.CLOSED
+
+
+def test_an_initiator_that_closes_goes_on_likewise_and_gives_up_likewise() -> None:
+    for times, state in ((2, State.CLOSING), (3, State.CLOSED)):
+        pair = connected()
+        pair.client.request(operation, at(1))
+        pair.flow(at(1))
+        pair.client.close(at(2))
+        hear_on_candidates(pair, "{}", *map(str, range(times)))
+        assert state_of(pair.client) is state
+
+
+@strange
+def test_before_there_is_a_session_once_is_enough(code: str, text: str) -> None:
+    pair = Pair()
+    pair.client = Session(
+        Role.INITIATOR,
+        CLIENT,
+        RandomIdentifiers(Role.INITIATOR, pair.random_text),
+        peer=SERVICE.address,
+    )
+    pair.client.start(at(0))
+    pair.client.transport_opened("first", at(0))
+    pair.client.data_to_send(at(0))
+    pair.client.receive("first", text, at(0))
+    assert pair.client.data_to_send(at(0)) == []
+    _, dropped, closed = events_of(pair.client)
+    assert dropped == TransportDropped("first")
+    assert isinstance(closed, SessionClosed)
+    assert closed.error is not None
+    assert closed.error.code == code
+
+
+def test_what_the_program_around_takes_for_anothers_counts_likewise() -> None:
+    fault = ProtocolError("too long", code="ELONG")
+    pair = connected()
+    pair.cut("first", at(1))
+    pair.client.distrust(fault)
+    hear_on_candidates(pair, "{}", "second")
+    assert state_of(pair.client) is State.INTERRUPTED
+    pair.client.distrust(fault)
+    assert state_of(pair.client) is State.CLOSED
+    *_, closed = events_of(pair.client)
+    assert isinstance(closed, SessionClosed)
+    assert closed.error is not None
+    assert closed.error.code == "ELONG"
+    pair.client.distrust(fault)
+    assert events_of(pair.client) == []
+
+
+def test_what_the_program_around_takes_for_anothers_is_enough_before_there_is_a_session() -> None:
+    pair = Pair()
+    pair.client.start(at(0))
+    pair.client.distrust(ProtocolError("too long", code="ELONG"))
+    *_, closed = events_of(pair.client)
+    assert isinstance(closed, SessionClosed)
+    assert closed.error is not None
+    assert closed.error.code == "ELONG"
+
+
+def test_who_shows_up_at_a_target_harms_nobody_however_often() -> None:
+    pair = connected()
+    for number in range(9):
+        pair.target.transport_opened(str(number), at(1))
+        pair.target.receive(str(number), "{}", at(1))
+        assert events_of(pair.target) == [TransportDropped(str(number))]
+    assert pair.target.state is State.ESTABLISHED
+
+
 @pytest.mark.parametrize("say", [value[1] for value in HOSTILE.values()], ids=HOSTILE)
 def test_who_says_such_things_on_a_new_transport_harms_nobody(say: Callable[[Pair], Any]) -> None:
     pair = connected()
@@ -322,6 +506,10 @@ def test_a_service_whose_address_has_changed_is_not_talked_to() -> None:
     assert isinstance(closed, SessionClosed)
     assert closed.error is not None
     assert closed.error.code == "EADDRCHANGE"
+    assert closed.error.message == (
+        f"the peer has the address {SERVICE.address}, and not {STRANGER.address} as expected; make "
+        "sure that it is the right one, and connect anew"
+    )
     assert pair.client.data_to_send(at(0)) == []
 
 
@@ -412,6 +600,90 @@ def test_a_message_without_an_ack_counts_the_transport_as_dead() -> None:
     assert lost in pair.said
     received = [event for event in pair.asked if isinstance(event, RequestReceived)]
     assert [event.id for event in received] == [asked]
+
+
+def test_no_transport_is_wanted_while_the_peer_is_to_be_left_alone() -> None:
+    pair = Pair()
+    pair.client.start(at(0))
+    pair.client.hold_off(7, at(1))
+    pair.client.transport_failed(at(1))
+    assert events_of(pair.client) == [TransportWanted()]  # the first
+    pair.client.handle_timeout(at(7.75))
+    assert events_of(pair.client) == []
+    pair.client.handle_timeout(at(8))
+    assert events_of(pair.client) == [TransportWanted()]
+    pair.client.transport_failed(at(8))
+    assert pair.client.next_deadline() == 8 + 1.5  # as ever
+
+
+def test_a_session_that_is_lost_is_not_resumed_while_the_peer_is_to_be_left_alone() -> None:
+    pair = connected()
+    pair.client.hold_off(7, at(1))
+    pair.cut("first", at(2))
+    assert pair.heard == []
+    assert pair.client.next_deadline() == 8
+    pair.client.handle_timeout(at(8))
+    assert events_of(pair.client) == [TransportWanted()]
+
+
+def test_signs_of_life_that_are_acked_and_never_given_do_not_pile_up() -> None:
+    pair = connected(client_settings=Settings(most_abandoned=3))
+    pair.lost = '"type":"response"'
+    for number in range(5):
+        assert pair.client.state is State.ESTABLISHED
+        pair.resume(at(number))
+    assert sum('"operation":"keepalive"' in text for text in pair.said) >= 4
+    (closed,) = (event for event in pair.heard if isinstance(event, SessionClosed))
+    assert isinstance(closed.error, ProtocolError)
+    assert closed.error.message.endswith("the peer leaves too many requests unanswered")
+
+
+def test_signs_of_life_that_are_given_are_not_counted() -> None:
+    pair = connected(client_settings=Settings(most_abandoned=0))
+    for number in range(20):
+        pair.resume(at(number))
+    assert pair.client.state is State.ESTABLISHED
+
+
+def test_a_sign_of_life_that_is_given_late_is_not_counted_any_more() -> None:
+    pair = connected(client_settings=Settings(most_abandoned=3))
+    for _ in range(5):
+        pair.lost = '"type":"response"'
+        for number in range(3):
+            pair.resume(at(number))
+        pair.lost = None
+        pair.resume(at(3))
+        assert pair.client.state is State.ESTABLISHED
+
+
+def test_who_connects_and_is_not_answered_is_told_so() -> None:
+    pair = Pair()
+    pair.client.start(at(0))
+    pair.client.transport_opened("first", at(0))
+    waiting = pair.client.request(operation, at(0))
+    pair.client.data_to_send(at(0))
+    pair.client.handle_timeout(at(60))
+    *_, failed, closed = events_of(pair.client)
+    assert isinstance(failed, RequestFailed)
+    assert (failed.id, type(failed.error), failed.error.code) == (
+        waiting,
+        NetworkError,
+        "ETIMEDOUT",
+    )
+    assert failed.error.message == (
+        "there was a connection, and nobody answered DCP's connect; is this a DCP service?"
+    )
+    assert isinstance(closed, SessionClosed)
+
+
+def test_who_never_had_a_connection_is_not_told_that_nobody_answered() -> None:
+    pair = Pair()
+    pair.client.start(at(0))
+    pair.client.handle_timeout(at(60))
+    *_, closed = events_of(pair.client)
+    assert isinstance(closed, SessionClosed)
+    assert closed.error is not None
+    assert closed.error.message == "there was no connection to the peer for too long"
 
 
 @pytest.mark.parametrize(("initiator", "seconds"), [(True, 7_200), (False, 7_300)])

@@ -55,6 +55,7 @@ class TransportsAndList(RuleBasedStateMachine):
         self.current: str | None = None
         self.candidates: list[str] = []
         self.failures = 0
+        self.not_before = 0.0
         self.deadlines: dict[Hashable, float] = {}
         self.events: list[Event] = []
 
@@ -87,6 +88,7 @@ class TransportsAndList(RuleBasedStateMachine):
 
     def wanted(self) -> None:
         wait = WAITS[self.failures] if self.failures < len(WAITS) else 29
+        wait = max(wait, self.not_before - self.now)
         self.failures += 1
         if wait:
             self.deadlines[TransportTimer.WANT] = self.now + wait
@@ -96,6 +98,10 @@ class TransportsAndList(RuleBasedStateMachine):
     @rule(seconds=st.integers(0, 40))
     def time_passes(self, seconds: int) -> None:
         self.now += seconds
+
+    @rule(seconds=st.integers(0, 60))
+    def hold_off(self, seconds: int) -> None:
+        self.transports.not_before = self.not_before = self.now + seconds
 
     @rule()
     def start(self) -> None:
@@ -238,6 +244,23 @@ def test_a_peer_that_is_gone_at_once_time_and_again_is_waited_for() -> None:
     machine.take_events()
     transports.lost("again", now + 2.5, connecting=False)
     assert machine.take_events() == [TransportWanted()]
+
+
+def test_no_transport_is_wanted_before_it_may_be() -> None:
+    machine = Machine(Role.INITIATOR)
+    transports = machine.transports
+    transports.not_before = 107
+    transports.want(100)
+    assert (machine.take_events(), machine.deadlines.next()) == ([], 107)
+    transports.want(106.75)  # the longer one of the two waits
+    assert (machine.take_events(), machine.deadlines.next()) == ([], 107.25)
+
+
+def test_a_transport_is_wanted_at_once_when_it_may_be() -> None:
+    machine = Machine(Role.INITIATOR)
+    machine.transports.not_before = 107
+    machine.transports.want(107)
+    assert (machine.take_events(), machine.deadlines.next()) == ([TransportWanted()], None)
 
 
 @pytest.mark.parametrize(
