@@ -25,14 +25,21 @@ import httpx
 from cg_backends.http import (
     CHUNK,
     checked_client,
-    client_arguments,
     make_request,
     network_error,
     open_websocket,
+    own_client,
     refusal_of,
 )
 from cg_backends.keystores import find_identity
-from cg_backends.remote import default_scheduler, not_open, remote_client
+from cg_backends.remote import (
+    default_scheduler,
+    not_open,
+    open_elsewhere,
+    remote_client,
+    used_before,
+    wrong_library,
+)
 from cg_backends.websocket import WebSocketFrames
 from cg_core import Address, AsyncClient, Identity, Request
 from cg_core.framing import HTTPRequest
@@ -68,7 +75,8 @@ class AsyncioClient(AsyncClient):
         self._options = options
         self._identity = identity
         self._is_own_http = http is None
-        self._http = http or httpx.AsyncClient(**client_arguments(options))
+        self._http = http or own_client(httpx.AsyncClient, options)
+        self._is_entered = False
         self._machine: RemoteClient | None = None
         self._over = asyncio.Event()
         self._answers: dict[Call, asyncio.Future[CallEnded]] = {}
@@ -78,6 +86,11 @@ class AsyncioClient(AsyncClient):
         self._alarm_at = math.inf
 
     async def __aenter__(self) -> Self:
+        if asyncio._get_running_loop() is None:
+            raise wrong_library("asyncio")
+        if self._is_entered:
+            raise used_before()
+        self._is_entered = True
         identity = self._identity
         if identity is None:
             identity = await asyncio.to_thread(find_identity)  # key derivation takes a while
@@ -90,7 +103,7 @@ class AsyncioClient(AsyncClient):
 
         A call that is cancelled may have been acted on; the session stays as it should be.
         """
-        machine = self._opened()
+        machine = self._opened_here()
         call = machine.call(request, self._now())
         answer = self._answers[call] = self._loop.create_future()
         self._turn()
@@ -107,6 +120,8 @@ class AsyncioClient(AsyncClient):
 
     async def aclose(self) -> None:
         """Say goodbye, and let go of everything; at once, where this is cancelled."""
+        if self._machine is not None:
+            self._opened_here()
         try:
             if self._machine is not None:
                 self._machine.close(self._now())
@@ -132,6 +147,12 @@ class AsyncioClient(AsyncClient):
         if self._machine is None:
             raise not_open()
         return self._machine
+
+    def _opened_here(self) -> RemoteClient:
+        machine = self._opened()
+        if asyncio._get_running_loop() is not self._loop:
+            raise open_elsewhere()
+        return machine
 
     def _now(self) -> Instant:
         return Instant(self._loop.time(), time.time())

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import httpx
 
 from cg_backends.websocket import WebSocketFrames
-from cg_core import ComputeGroupsError, InvalidType, NetworkError, ProtocolError
+from cg_core import ComputeGroupsError, InvalidType, InvalidValue, NetworkError, ProtocolError
 from cg_core.framing import Headers, HTTPRequest, HTTPResponse
 from cg_core.remote import Options, RequestConnection, WebSocket
 from cg_core.remote.failures import CUT, NAME_UNKNOWN, NOT_TRUSTED, REDIRECTED, UNUSABLE
@@ -26,7 +26,12 @@ T = TypeVar("T")
 CHUNK: Final = 65_536
 """Bytes to read at a time."""
 
+_WRONG_NAME: Final = 62  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH
 _CODES: Final = {
+    # What no network says: the client is closed, or of another event loop, or knows no such URL.
+    "TypeError": UNUSABLE,
+    "ValueError": UNUSABLE,
+    "RuntimeError": UNUSABLE,
     "TooManyRedirects": REDIRECTED,
     "UnsupportedProtocol": UNUSABLE,
     "InvalidURL": UNUSABLE,
@@ -43,26 +48,49 @@ def checked_client(http: T, *, asynchronous: bool) -> T:
 
     Raises:
         InvalidType: it is one for backends of the other kind, or none at all.
+        InvalidValue: it is closed.
     """
-    if http is not None and not (
-        callable(getattr(http, "stream", None)) and hasattr(http, "aclose") is asynchronous
-    ):
-        wanted = "httpx.AsyncClient" if asynchronous else "httpx.Client"
+    if http is None:
+        return http
+    wanted = "httpx.AsyncClient" if asynchronous else "httpx.Client"
+    if isinstance(http, type):
+        raise InvalidType(f"http is the class {http.__name__}; pass a client: {http.__name__}()")
+    if not callable(getattr(http, "stream", None)) or hasattr(http, "aclose") is not asynchronous:
         raise InvalidType(f"http must be an {wanted}, or of its shape, not {type_name(http)}")
+    if getattr(http, "is_closed", False) is True:
+        raise InvalidValue(f"http is an {wanted} that is closed; keep it open as long as this one")
     return http
 
 
-def client_arguments(options: Options) -> dict[str, Any]:
-    """The arguments for an httpx client of our own.
+def own_client(make: Callable[..., T], options: Options) -> T:
+    """An httpx client of our own.
 
     Nothing is redirected (a request may hold secrets), and deadlines are the core's, not httpx's.
+    What is on this machine is reached without a proxy, whatever the environment says: otherwise a
+    join hash could leave it (C-13).
+
+    Args:
+        make: `httpx.Client` or `httpx.AsyncClient`.
+        options: what the user chose.
+
+    Raises:
+        InvalidValue: the environment's proxies or certificates cannot be.
     """
-    arguments: dict[str, Any] = {"timeout": None, "follow_redirects": False}
-    url = options.url
-    if url is not None and url.is_loopback and not url.is_encrypted:
-        # Loading certificates costs 20 ms and more; this context has none, and trusts nobody.
-        arguments["verify"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return arguments
+    arguments: dict[str, Any] = {}
+    first = options.first_url
+    if first.is_loopback:
+        arguments["trust_env"] = False
+        if options.url is not None and not first.is_encrypted:
+            # Loading certificates costs 20 ms and more; this context has none, and trusts nobody.
+            arguments["verify"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        return make(timeout=None, follow_redirects=False, **arguments)
+    except (ImportError, OSError, ValueError) as error:
+        raise InvalidValue(
+            f"no httpx client can be made in this environment ({type(error).__name__}: {error}); "
+            "look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, or pass a "
+            "client as http="
+        ) from None
 
 
 def request_headers(headers: Headers) -> dict[str, str]:
@@ -171,9 +199,7 @@ def network_error(error: Exception, url: str) -> ComputeGroupsError:
                 return NetworkError(f"{place}: the connection was cut", code=CUT)
             case ssl.SSLError():
                 return NetworkError(
-                    f"TLS with {place} failed: {cause}; to trust a CA of your own, pass an httpx "
-                    "client that does as http=",
-                    code=NOT_TRUSTED,
+                    f"TLS with {place} failed: {cause}; {_tls_advice(cause)}", code=NOT_TRUSTED
                 )
             case socket.gaierror() if cause.errno != socket.EAI_AGAIN:
                 return NetworkError(
@@ -187,6 +213,14 @@ def network_error(error: Exception, url: str) -> ComputeGroupsError:
         what = "PoolTimeout: the httpx client has no free connection; raise its limits"
     code = next((_CODES[name] for name in names if name in _CODES), "EIO")
     return NetworkError(f"{place}: {what}", code=code)
+
+
+def _tls_advice(error: ssl.SSLError) -> str:
+    if error.reason == "WRONG_VERSION_NUMBER":
+        return "what is there does not speak TLS, it seems: is it http://, or another port?"
+    if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code == _WRONG_NAME:
+        return "connect by a name that is in the certificate"
+    return "to trust a CA of your own, pass an httpx client that does as http="
 
 
 def would_block(error: Exception) -> bool:

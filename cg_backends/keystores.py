@@ -61,7 +61,8 @@ def find_identity(
         if not path.exists():
             raise InvalidValue(
                 f"there is no keystore {path}; name another (DCP_RESOURCE_DIR and XDG_DATA_HOME "
-                "say where they are), or make one: save_identity(new_identity(), path)"
+                "say where they are), pass another identity=, or make one: "
+                "save_identity(new_identity(), path)"
             )
         return load_identity(path, passphrase)
     finally:
@@ -100,8 +101,8 @@ def load_identity(path: AnyPath, passphrase: Passphrase | None = None) -> Identi
                 else "neither the empty passphrase nor the given one opens"
             )
             raise InvalidValue(
-                f"{fault} the keystore {keystore.path}: give its passphrase; if that is what you "
-                "gave, the file is damaged"
+                f"{fault} the keystore {keystore.path}: load_identity(path, passphrase) opens it; "
+                "if that was its passphrase, the file is damaged"
             )
     finally:
         del passphrase

@@ -30,9 +30,9 @@ import httpx
 from cg_backends.http import (
     CHUNK,
     checked_client,
-    client_arguments,
     network_error,
     open_websocket,
+    own_client,
     refusal_of,
     request_headers,
     response_head,
@@ -177,7 +177,7 @@ class SyncClient(Client):
         self._options = options
         self._identity = find_identity() if identity is None else identity
         self._is_own_http = http is None
-        self._http = http or httpx.Client(**client_arguments(options))
+        self._http = http or own_client(httpx.Client, options)
         self._lock = threading.Lock()
         # All below is touched by who holds the lock.
         self._machine = remote_client(options, self._identity)

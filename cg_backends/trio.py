@@ -27,14 +27,21 @@ from trio.lowlevel import ParkingLot, enable_ki_protection
 from cg_backends.http import (
     CHUNK,
     checked_client,
-    client_arguments,
     make_request,
     network_error,
     open_websocket,
+    own_client,
     refusal_of,
 )
 from cg_backends.keystores import find_identity
-from cg_backends.remote import default_scheduler, not_open, remote_client
+from cg_backends.remote import (
+    default_scheduler,
+    not_open,
+    open_elsewhere,
+    remote_client,
+    used_before,
+    wrong_library,
+)
 from cg_backends.websocket import WebSocketFrames
 from cg_core import Address, AsyncClient, Identity, Request
 from cg_core.framing import HTTPRequest
@@ -78,7 +85,8 @@ class TrioClient(AsyncClient):
         self._options = options
         self._identity = identity
         self._is_own_http = http is None
-        self._http = http or httpx.AsyncClient(**client_arguments(options))
+        self._http = http or own_client(httpx.AsyncClient, options)
+        self._is_entered = False
         self._machine: RemoteClient | None = None
         self._over = trio.Event()
         self._answers: dict[Call, _Answer] = {}
@@ -88,6 +96,12 @@ class TrioClient(AsyncClient):
 
     @enable_ki_protection
     async def __aenter__(self) -> Self:
+        if not trio.lowlevel.in_trio_run():
+            raise wrong_library("trio")
+        if self._is_entered:
+            raise used_before()
+        self._is_entered = True
+        self._loop = trio.lowlevel.current_trio_token()
         identity = self._identity
         if identity is None:
             identity = await trio.to_thread.run_sync(find_identity)  # key derivation takes a while
@@ -116,7 +130,7 @@ class TrioClient(AsyncClient):
 
         A call that is cancelled may have been acted on; the session stays as it should be.
         """
-        machine = self._opened()
+        machine = self._opened_here()
         call = machine.call(request, self._now())
         answer = self._answers[call] = _Answer()
         self._turn()
@@ -135,6 +149,8 @@ class TrioClient(AsyncClient):
     @enable_ki_protection
     async def aclose(self) -> None:
         """Say goodbye, and let go of everything; at once, where this is cancelled."""
+        if self._machine is not None:
+            self._opened_here()
         try:
             if self._machine is not None:
                 self._machine.close(self._now())
@@ -161,6 +177,14 @@ class TrioClient(AsyncClient):
         if self._machine is None:
             raise not_open()
         return self._machine
+
+    def _opened_here(self) -> RemoteClient:
+        machine = self._opened()
+        if not trio.lowlevel.in_trio_run() or (
+            trio.lowlevel.current_trio_token() is not self._loop
+        ):
+            raise open_elsewhere()
+        return machine
 
     def _now(self) -> Instant:
         return Instant(trio.current_time(), time.time())

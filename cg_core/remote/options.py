@@ -95,6 +95,13 @@ class Options:
             service_address=service_address,
         )
 
+    @property
+    def first_url(self) -> ServiceURL:
+        """What is called first: the service, or the scheduler that tells where it is."""
+        url = self.url or self.scheduler
+        assert url is not None  # one of them is there
+        return url
+
 
 def checked_identity(field: str, value: object) -> Identity | None:
     """An identity, or None.
