@@ -697,6 +697,7 @@ def test_who_waits_too_long_for_the_other_gives_up(initiator: bool, seconds: flo
     events = events_of(session)
     assert isinstance(events[-1], SessionClosed)
     assert isinstance(events[-1].error, NetworkError)
+    assert events[-1].error.message == "there was no connection to the peer for too long"
     if initiator:
         failed = events[-2]
         assert isinstance(failed, RequestFailed)
