@@ -26,6 +26,7 @@ T = TypeVar("T")
 CHUNK: Final = 65_536
 """Bytes to read at a time."""
 
+_THIS_MACHINE: Final = ("all://localhost", "all://*.localhost", "all://127.0.0.1", "all://[::1]")
 _WRONG_NAME: Final = 62  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH
 _CODES: Final = {
     # What no network says: the client is closed, or of another event loop, or knows no such URL.
@@ -76,7 +77,7 @@ def own_client(make: Callable[..., T], options: Options) -> T:
     Raises:
         InvalidValue: the environment's proxies or certificates cannot be.
     """
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = {"mounts": dict.fromkeys(_THIS_MACHINE)}
     first = options.first_url
     if first.is_loopback:
         arguments["trust_env"] = False

@@ -31,13 +31,20 @@ def default_scheduler(url: str | None, scheduler: str | None) -> str | None:
     return location
 
 
-def remote_client(options: Options, identity: Identity) -> RemoteClient:
-    """The machine that a remote backend runs."""
+def remote_client(options: Options, identity: Identity, *, listens: bool = True) -> RemoteClient:
+    """The machine that a remote backend runs.
+
+    Args:
+        options: what the user chose.
+        identity: who signs.
+        listens: whether the backend does anything between calls.
+    """
     return RemoteClient(
         options,
         identity,
         x_dcp=f"python release {version('compute-groups')}",
         random_text=random_text,
+        listens=listens,
         note=WIRE_LOG.debug if WIRE_LOG.isEnabledFor(logging.DEBUG) else None,
     )
 

@@ -180,7 +180,7 @@ class SyncClient(Client):
         self._http = http or own_client(httpx.Client, options)
         self._lock = threading.Lock()
         # All below is touched by who holds the lock.
-        self._machine = remote_client(options, self._identity)
+        self._machine = remote_client(options, self._identity, listens=False)
         self._is_whole = True  # False while somebody holds the lock, or was interrupted doing so
         self._intact, self._job_ended = _Intact(self), _Intact(self, ends_a_job=True)
         self._working: set[int] = set()  # the threads that do a job
@@ -263,7 +263,7 @@ class SyncClient(Client):
     def _start_anew(self) -> None:
         # Somebody was interrupted in the midst of it: nobody can say what became of the calls.
         known = self._machine.service_address
-        self._machine = remote_client(self._options, self._identity)
+        self._machine = remote_client(self._options, self._identity, listens=False)
         self._machine.service_address = known
         for call in self._open - self._ended.keys():
             error = OutcomeUnknown("another call was interrupted, and this one's session with it")

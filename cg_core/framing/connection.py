@@ -114,7 +114,7 @@ class Connection(abc.ABC):
     def handle_timeout(self, now: float) -> None:
         """Do what is due; too early a call does nothing."""
         if self._phase is not None and self._phase <= now:
-            self._end(NetworkError("the connection did not open in time"))
+            self._end(NetworkError("the connection did not open in time", code="ETIMEDOUT"))
         elif self._heartbeat is not None and self._heartbeat <= now:
             self._beat(now)
 

@@ -46,6 +46,7 @@ from cg_core.session import (
     SessionOpened,
     Settings,
 )
+from cg_core.session.calls import UNKNOWN
 
 # A client acknowledges at once, and so does a service: twenty seconds without an ack are a dead
 # connection, and leave time to heal it before a call's deadline.
@@ -84,6 +85,7 @@ class RemoteClient:
         x_dcp: the header X-DCP: platform, build, version.
         random_text: gives 21 new random characters of 0-9 a-z A-Z at each call, which cannot be
             guessed.
+        listens: whether what the network says is taken between calls, too.
         note: is given lines for a log, which hold kinds, ids and sizes of messages, no secrets.
 
     Attributes:
@@ -97,6 +99,7 @@ class RemoteClient:
         *,
         x_dcp: str,
         random_text: Callable[[], str],
+        listens: bool = True,
         note: Callable[[str], None] | None = None,
     ) -> None:
         self.service_address = options.service_address
@@ -104,6 +107,7 @@ class RemoteClient:
         self._identity = identity
         self._x_dcp = x_dcp
         self._random_text = random_text
+        self._listens = listens
         self._note = note
         self._url = options.url
         self._settings = Settings(
@@ -166,12 +170,16 @@ class RemoteClient:
         """
         if self._closed:
             raise ClientClosed("this client is closed; make the call before it closes")
+        self._forget_links()
         if self._url is not None:
             fault = self._unsafe(request, self._url)
             if fault is not None:
                 raise fault
         call = Call(request, now.monotonic + self._options.timeout)
-        self._place(_Placed(call, self._usable_link(now)), now)
+        link = self._usable_link(now)
+        if not (self._listens or self._placed):
+            link.probe(now)
+        self._place(_Placed(call, link), now)
         return call
 
     def cancel(self, call: Call, now: Instant) -> None:
@@ -199,7 +207,7 @@ class RemoteClient:
             sent = self._take(id).link.session.abandon(id, now)
             error: ComputeGroupsError = ClientClosed("the client was closed before this was sent")
             if sent:
-                error = OutcomeUnknown("the client was closed before the answer came")
+                error = OutcomeUnknown(f"the client was closed before the answer came; {UNKNOWN}")
             self._events.append(CallEnded(call, None, error))
         for link in self._links:
             link.abort()
@@ -210,10 +218,9 @@ class RemoteClient:
         link.pump(now)
 
     def _unsafe(self, request: Request[Any], url: ServiceURL) -> InvalidValue | None:
-        scheduler = None if self._options.url else self._options.scheduler
-        if self._options.insecure or (
-            url.is_private and (scheduler is None or scheduler.is_private)
-        ):
+        # Who stands between us and the scheduler tells us where to go.
+        first = self._options.first_url
+        if self._options.insecure or (url.is_private and first.is_private):
             return None
         if isinstance(request, CreateGroup):
             join_hash: object = request.join_hash
@@ -225,7 +232,7 @@ class RemoteClient:
             return None
         where = f"to {url} unencrypted"
         if url.is_private:
-            where = f"to {url}, of which {scheduler} told unencrypted: anyone may have"
+            where = f"to {url}, of which {first} told unencrypted: anyone may have"
         return InvalidValue(
             f"a join secret's hash would go {where}, and whoever reads it can join; use https, or "
             "say insecure=True"
@@ -289,8 +296,11 @@ class RemoteClient:
         return link
 
     def _forget_links(self) -> None:
-        if any(link.is_over and not link.established for link in self._links):
-            self._url = self._options.url  # a scheduler is asked again: the service may have moved
+        last = self._links[-1] if self._links else None
+        if last is not None and not (last.is_usable or last.established):
+            # A scheduler is asked again: the service may have moved. (Never while there is a link
+            # to use: what may go over it, C-13, is judged by this URL.)
+            self._url = self._options.url
         self._links = [link for link in self._links if not link.is_over]
 
     def _on_event(self, event: SessionEvent | Located, now: Instant) -> None:
@@ -326,10 +336,11 @@ class RemoteClient:
         if error.code not in _CLOCK_CODES:
             return error
         offset = self._clock_offset
-        if offset is not None and abs(offset) < _CLOCK_SLACK:
+        is_off = offset is not None and abs(offset) >= _CLOCK_SLACK
+        if error.code == "EEXPIRED" and offset is not None and not is_off:
             advice = "nothing was done: the request was too long on its way; make the call again"
         else:
-            off = "" if offset is None else f", which is {-offset:+.0f} s off"
+            off = f", which is {-offset:+.0f} s off" if offset is not None and is_off else ""
             advice = f"by the service's clock this is not the time: set this machine's clock{off}"
         return type(error)(f"{error.message}; {advice}", code=error.code, name=error.name)
 
@@ -337,6 +348,9 @@ class RemoteClient:
         call, link = placed.call, placed.link
         in_time = now.monotonic < call.deadline
         if isinstance(error, OutcomeUnknown):
+            if link.failure is not None and link.is_usable:
+                why = f"{error.message} (there is no connection now: {link.failure.message})"
+                error = OutcomeUnknown(why)
             self._end(call, None, error, now)
         elif link.established and in_time and not self._closed and placed.moves < _MOST_MOVES:
             self._place(_Placed(call, self._usable_link(now), placed.moves + 1), now)

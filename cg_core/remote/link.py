@@ -52,6 +52,8 @@ from cg_core.session import (
     TransportWanted,
 )
 
+# Seconds without a word; a service that was restarted needs about as long.
+_LAPSE = 1.0
 # Seconds for a goodbye to leave; it is a courtesy.
 _GRACE = 1.0
 # Bytes. A scheduler's configuration has some ten thousand.
@@ -112,6 +114,7 @@ class Link:
         self._polls = self._stays_polling
         self._connection: Connection | None = None
         self._pumping = False
+        self._heard_at = -math.inf
         self._free_at = -math.inf
         self._give_up_at = math.inf
 
@@ -135,6 +138,16 @@ class Link:
         """Let go of everything, as it is."""
         if self._connection is not None:
             self._end(self._connection, 0)
+
+    def probe(self, now: Instant) -> None:
+        """Where nobody listened for a while, ask for a sign of life.
+
+        What is said next waits for its ack. So it is not signed for a session that is gone, which
+        would leave its outcome unknown.
+        """
+        if self.established and now.monotonic - self._heard_at > _LAPSE:
+            self.session.keepalive(now)
+            self.pump(now)
 
     def next_deadline(self) -> float | None:
         """When to call `handle_timeout`."""
@@ -194,7 +207,8 @@ class Link:
     def _on_session_event(self, event: SessionEvent, now: Instant) -> None:
         match event:
             case TransportWanted():
-                self._dial(now)
+                if self.session.state is not State.CLOSED:  # as it may be since it was wanted
+                    self._dial(now)
             case TransportDropped(transport):
                 if self._connection is not None and transport is self._connection:
                     self._drop(self._connection, now)
@@ -223,10 +237,12 @@ class Link:
             case Opened():
                 self._say("connected")
                 connection.opened = True
+                self._heard_at = now.monotonic
                 self._stays_polling = self._polls
                 self.failure, self.attempts = None, 0
                 self.session.transport_opened(connection, now)
             case TextReceived(text):
+                self._heard_at = now.monotonic
                 if self._note:
                     self._note(f"< {described(text)}")
                 self.session.receive(connection, text, now)
@@ -312,8 +328,9 @@ class Link:
         """See `WebSocket.failed`."""
         if websocket is self._connection:
             self._end(websocket, 0)
-            if self._may_poll and (isinstance(error, ProtocolError) or error.code == CUT):
-                # Somebody took the connection, and would not have a WebSocket on it.
+            # Somebody took the connection, and would have no WebSocket on it: by mistake, once.
+            unwanted = isinstance(error, ProtocolError) or (error.code == CUT and self.attempts)
+            if self._may_poll and unwanted:
                 self._say(f"no WebSocket: {error.message}")
                 self._poll_instead(now)
             else:

@@ -84,5 +84,5 @@ def _service_url(url: str, body: bytes) -> ServiceURL:
         return ServiceURL.parse(service_location(body.decode()), "services.computeGroups.location")
     except UnicodeDecodeError:
         raise ProtocolError(f"{url} is not UTF-8") from None
-    except InvalidArgument as error:
+    except (InvalidArgument, ProtocolError) as error:
         raise ProtocolError(f"{url}: {error.message}") from None

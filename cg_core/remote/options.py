@@ -72,10 +72,14 @@ class Options:
                 "connect needs the url of a service, or a scheduler that tells it; or set "
                 "DCP_SCHEDULER_LOCATION"
             )
+        if url is not None and scheduler is not None:
+            raise InvalidValue("url and scheduler are given; the scheduler tells the url: give one")
+        if type(insecure) is not bool:
+            raise InvalidType(f"insecure must be True or False, not {type_name(insecure)}")
         if transport not in (None, "websocket", "polling"):
             raise InvalidValue(
                 'transport must be "websocket", "polling" or None (the first, else the second), '
-                f"not {transport!a:.80}"
+                f"not {transport!a:.12}"
             )
         if service_address is not None:
             service_address = Address(service_address, "service_address")

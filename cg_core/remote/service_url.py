@@ -11,9 +11,11 @@ from cg_core.errors import InvalidType, InvalidValue
 from cg_core.text import type_name
 
 _URL: Final = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x1f\x7f-\x9f/:?#@\[\]\\]+)"
+    r"(?P<scheme>(?i:https?))://(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x1f\x7f-\x9f/:?#@\[\]\\]+)"
     r"(?P<port>:[0-9]{1,5})?(?P<path>/[^\s\x00-\x1f\x7f-\x9f?#]*)?"
 )
+_LAST_PORT: Final = 65_535
+_PRIVATE_KEY: Final = re.compile("(0x)?[0-9A-Fa-f]{64}")
 _LOOPBACK: Final = re.compile(r"(.*\.)?localhost\.?|127(\.[0-9]{1,3}){3}|\[::1\]")
 
 
@@ -49,8 +51,12 @@ class ServiceURL:
                 f"{field} must hold no user or password; give them to the httpx client that you "
                 "pass as http="
             )
+        if _PRIVATE_KEY.fullmatch(url):
+            raise InvalidValue(
+                f"{field} looks like a private key: identity=Identity(...) takes one"
+            )
         match = _URL.fullmatch(url)
-        if match is None:
+        if match is None or int((match["port"] or ":0")[1:]) > _LAST_PORT:
             raise InvalidValue(
                 f"{field} must be like http://127.0.0.1:9800/ or https://example.org/path/, "
                 f"not {url!a:.200}"
@@ -58,7 +64,8 @@ class ServiceURL:
         scheme, host, port, path = match.group("scheme", "host", "port", "path")
         path = path or "/"
         return cls(
-            f"{scheme}://{host.lower()}{port or ''}", path if path.endswith("/") else f"{path}/"
+            f"{scheme.lower()}://{host.lower()}{port or ''}",
+            path if path.endswith("/") else f"{path}/",
         )
 
     def __str__(self) -> str:

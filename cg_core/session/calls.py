@@ -14,7 +14,8 @@ from cg_core.operations import Operation
 from cg_core.session.events import Event, RequestFailed, ResponseReceived
 from cg_core.session.messages import ABSENT, Response, Validity
 
-_UNKNOWN = "it was acted on once or not at all: look before you repeat it"
+UNKNOWN = "it was acted on once or not at all: look before you repeat it"
+"""What to make of it that the outcome of a request is unknown (C-21)."""
 
 
 @attrs.define
@@ -116,7 +117,7 @@ class Calls:
         """The deadline of a request has come."""
         error: ComputeGroupsError
         if self.abandon(call_id):
-            error = OutcomeUnknown(f"no answer came in time; {_UNKNOWN}")
+            error = OutcomeUnknown(f"no answer came in time; {UNKNOWN}")
         else:
             error = NetworkError("the time was up before it could be sent", code="ETIMEDOUT")
         self._events.append(RequestFailed(call_id, error))
@@ -131,7 +132,7 @@ class Calls:
         """Nothing more is answered: whatever was sent may have been acted on."""
         for call in list(self._open.values()):
             if call.sent:
-                self._fail(call, OutcomeUnknown(f"{why}; {_UNKNOWN}"))
+                self._fail(call, OutcomeUnknown(f"{why}; {UNKNOWN}"))
         self.awaited = self.abandoned = 0
 
     def _fail(self, call: Call, error: ComputeGroupsError) -> None:

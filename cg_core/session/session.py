@@ -669,7 +669,9 @@ class Session:
 
     def _give_up(self) -> None:
         if self.state is not State.CLOSING:
-            self._error = NetworkError("there was no connection to the peer for too long")
+            self._error = NetworkError(
+                "there was no connection to the peer for too long", code="ETIMEDOUT"
+            )
             if self.state is State.CONNECTING and self._connect is not None:
                 self._error = NetworkError(
                     "there was a connection, and nobody answered DCP's connect; is this a DCP "

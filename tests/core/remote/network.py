@@ -429,6 +429,7 @@ class Program:
         network: where it is.
         url: the service's.
         clock: by how much its clock is wrong, in seconds.
+        listens: whether it says that it takes what comes between calls.
         options: see `Options`.
 
     Attributes:
@@ -441,7 +442,13 @@ class Program:
     """
 
     def __init__(
-        self, network: Network, url: str | None = URL, *, clock: float = 0.0, **options: Any
+        self,
+        network: Network,
+        url: str | None = URL,
+        *,
+        clock: float = 0.0,
+        listens: bool = True,
+        **options: Any,
     ) -> None:
         self.network = network
         self.clock = clock
@@ -457,6 +464,7 @@ class Program:
             CLIENT,
             x_dcp="python release test",
             random_text=network.random_text,
+            listens=listens,
             note=self.notes.append,
         )
         network.programs.append(self)

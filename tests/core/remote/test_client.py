@@ -424,6 +424,65 @@ def test_a_close_waits_for_answers(transport: str) -> None:
         program.call()
 
 
+# Who does not listen between calls
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("lapse", [0.9, 1.1])
+@pytest.mark.parametrize("listens", [True, False])
+def test_after_a_lapse_who_did_not_listen_asks_for_a_sign_of_life_before_it_signs_a_call(
+    transport: str, lapse: float, listens: bool
+) -> None:
+    network = Network()
+    program = Program(network, transport=transport, listens=listens)
+    program.ask()
+    network.restart(heard=False)  # a cut that is not heard of, as by who does not listen
+    network.run(lapse)
+    program.notes.clear()
+    call = program.call()
+    error = program.finish(call)
+    if listens or lapse < 1:
+        assert isinstance(error, OutcomeUnknown)
+        assert network.acted_on == {"group 1": 1}
+    else:
+        assert error == 2
+        assert network.acted_on == {"group 1": 1, "group 2": 1}
+
+
+def test_a_sign_of_life_is_asked_for_once() -> None:
+    network = Network()
+    program = Program(network, listens=False)
+    program.ask()
+    network.run(2)
+    program.notes.clear()
+    program.finish(program.call())
+    program.finish(program.call())
+    asked = [note for note in program.notes if "request keepalive" in note]
+    assert len(asked) == 1
+    network.service.answers = False
+    waiting = program.call()
+    network.run(2)  # somebody listens as long as a call is open
+    program.call()
+    network.let_arrive()
+    assert [note for note in program.notes if "request keepalive" in note] == asked
+    assert waiting not in program.ended
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_outcome_that_is_unknown_says_why_there_is_no_connection(transport: str) -> None:
+    network, program = started(transport, timeout=30)
+    program.ask()
+    network.service.answers = False
+    call = program.call()
+    network.let_arrive()
+    network.websockets = network.requests = RESET
+    network.cut()
+    error = program.finish(call)
+    assert isinstance(error, OutcomeUnknown)
+    assert f"{ADVICE} (there is no connection now: " in error.message
+    assert RESET.message in error.message
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("is_asked", [True, False])
 def test_a_silent_service_does_not_hold_up_the_close(transport: str, is_asked: bool) -> None:
@@ -485,7 +544,9 @@ def test_an_abort_ends_everything_at_once(transport: str) -> None:
     assert program.client.is_over
     assert program.live == []
     assert program.graces == [0, 0]
-    assert isinstance(program.outcome(sent), OutcomeUnknown)
+    error = program.outcome(sent)
+    assert isinstance(error, OutcomeUnknown)
+    assert error.message == f"the client was closed before the answer came{ADVICE}"
     assert isinstance(program.outcome(unsent), ClientClosed)
     program.abort()
     program.close()
@@ -698,6 +759,7 @@ def test_an_answer_that_is_too_long_each_time_ends_the_session_with_the_reason(
     error = program.ask()
     assert type(error) is OutcomeUnknown
     assert error.message == f"the session ended before it was answered ({REFUSED}){ADVICE}"
+    assert len(network.kinds()) == 3  # and no other for a session that has ended
     assert network.time < 5
     network.service.twist = lambda text: [text]
     assert program.ask() == 3
@@ -838,6 +900,43 @@ def test_where_neither_the_scheduler_nor_the_place_is_safe() -> None:
     assert f"would go to {FAR} unencrypted, and" in error.message
 
 
+def test_what_is_known_of_a_place_is_not_forgotten_while_it_is_in_use() -> None:
+    """Where a link that never came to be ends late, beside one that did."""
+    network = Network()
+    network.scheduler = published(FAR)
+    program = Program(
+        network,
+        None,
+        scheduler=SCHEDULER,
+        transport="polling",
+        service_address=OTHER_SERVICE.address,
+    )
+    first = program.call(ListGroups())
+    while first not in program.ended:
+        network.steps()[0]()
+    (line,) = program.live  # its goodbye is on its way
+    network.restart(OTHER_SERVICE, heard=False)
+    second = program.call(ListGroups())
+    network.run(0.5)
+    assert isinstance(program.outcome(second), Refused)
+    network.run(3)
+    assert line.is_over
+    program.ask(ListGroups())
+    with pytest.raises(InvalidValue, match="unencrypted"):
+        program.call(HARMFUL[0])
+
+
+def test_an_unsafe_place_where_there_was_never_a_session_may_be_another_by_now() -> None:
+    network = Network()
+    network.scheduler = published(FAR)
+    network.websockets = RESET
+    program = Program(network, None, scheduler=SCHEDULER, transport="websocket")
+    assert isinstance(program.ask(ListGroups()), NetworkError)
+    network.scheduler = published(f"{ORIGIN}/")
+    network.websockets = "works"
+    assert program.ask() == 2
+
+
 @pytest.mark.parametrize("scheduler", [SCHEDULER, "http://localhost/", "http://127.0.0.1:9700/"])
 def test_who_asks_a_scheduler_that_nobody_can_listen_to_may_send_it(scheduler: str) -> None:
     network = Network()
@@ -850,10 +949,6 @@ def test_who_says_so_may_send_it_wherever_anyone_names() -> None:
         network = Network()
         network.scheduler = published(named)
         assert Program(network, None, scheduler=FAR_SCHEDULER, insecure=True).ask() == 1
-
-
-def test_a_scheduler_that_is_not_asked_harms_nobody() -> None:
-    assert Program(Network(), URL, scheduler=FAR_SCHEDULER).ask() == 1
 
 
 # A scheduler that is asked again.

@@ -102,12 +102,14 @@ def test_polling_where_somebody_would_not_have_a_websocket(
     network, program = started()
     network.websockets = fault
     assert program.ask() == 1
-    assert network.kinds() == ["websocket", "polling"]
-    assert network.time == 0
+    # A cut may be an accident: the second time it is none.
+    tried = 1 if isinstance(fault, ProtocolError) else 2
+    assert network.kinds() == ["websocket"] * tried + ["polling"]
+    assert network.time == (tried - 1) * 0.5
     assert f"= no WebSocket: {fault.message}" in program.notes
     network.cut()
     assert program.ask() == 2
-    assert network.kinds() == ["websocket", "polling", "polling"]
+    assert network.kinds() == ["websocket"] * tried + ["polling", "polling"]
 
 
 @pytest.mark.parametrize("fault", NO_WEBSOCKET, ids=lambda fault: fault.code)
@@ -783,12 +785,6 @@ def test_the_service_is_polled_where_the_scheduler_says() -> None:
     network, program = asking(published(URL), transport="polling")
     assert program.ask() == 1
     assert network.kinds() == ["scheduler", "polling"]
-
-
-def test_a_url_goes_before_a_scheduler() -> None:
-    network = Network()
-    assert Program(network, URL, scheduler=SCHEDULER).ask() == 1
-    assert network.kinds() == ["websocket"]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,12 @@ def test_a_service_or_a_scheduler_must_be_named() -> None:
         Options()
 
 
+def test_what_is_called_first() -> None:
+    scheduler = "https://scheduler.example.org/"
+    assert Options(URL).first_url == ServiceURL.parse(URL)
+    assert Options(scheduler=scheduler).first_url == ServiceURL.parse(scheduler)
+
+
 @pytest.mark.parametrize("transport", [None, "websocket", "polling"])
 def test_transports(transport: Any) -> None:
     assert Options(URL, transport=transport).transport == transport
@@ -114,7 +120,18 @@ def test_urls_are_checked(url: Any) -> None:
     with pytest.raises((InvalidValue, InvalidType), match=r"^url must"):
         Options(url)
     with pytest.raises((InvalidValue, InvalidType), match=r"^scheduler must"):
-        Options(URL, scheduler=url)
+        Options(scheduler=url)
+
+
+def test_a_url_and_a_scheduler_that_tells_one_are_too_much() -> None:
+    with pytest.raises(InvalidValue, match="give one"):
+        Options(URL, scheduler=URL)
+
+
+@pytest.mark.parametrize("insecure", ["no", 1, None])
+def test_what_is_secure_is_not_given_up_by_mistake(insecure: Any) -> None:
+    with pytest.raises(InvalidType, match=r"insecure must be True or False"):
+        Options(URL, insecure=insecure)
 
 
 @pytest.mark.parametrize("address", ["0x12", "", 5])

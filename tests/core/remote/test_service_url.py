@@ -14,7 +14,7 @@ from tests.strategies import any_characters
 
 schemes = st.sampled_from(["http", "https"])
 hosts = st.sampled_from(["127.0.0.1", "Example.ORG", "localhost", "[::1]", "[FE80::1]", "10.1.2.3"])
-ports = st.none() | st.integers(0, 99_999)
+ports = st.none() | st.integers(0, 65_535)
 paths = st.sampled_from(["", "/", "/path", "/path/", "/a//b", "/%2e/", "/a:b/c;d=e"])
 
 LOOPBACK = [
@@ -48,13 +48,14 @@ WRONG = [
     "//example.org/",
     "ftp://example.org/",
     "ws://example.org/",
-    "HTTP://example.org/",
+    "HTTPX://example.org/",
     "http:example.org",
     "http://",
     "http:///path",
     "http://:80/",
     "http://example.org:/",
     "http://example.org:123456/",
+    "http://example.org:65536/",
     "http://example.org:80a/",
     "http://example.org:-1/",
     "http://[::1/",
@@ -86,6 +87,17 @@ def test_its_parts(scheme: str, host: str, port: int | None, path: str) -> None:
     assert ServiceURL.parse(str(url)) == url
     assert url.is_encrypted is (scheme == "https")
     assert url.is_private is (url.is_encrypted or url.is_loopback)
+
+
+def test_scheme_and_host_may_be_in_capitals() -> None:
+    assert str(ServiceURL.parse("HTTPS://Example.ORG/Path")) == "https://example.org/Path/"
+
+
+@pytest.mark.parametrize("prefix", ["", "0x"])
+def test_a_private_key_by_mistake_does_not_show(prefix: str) -> None:
+    with pytest.raises(InvalidValue, match="looks like a private key") as caught:
+        ServiceURL.parse(prefix + "c0ffee01" * 8)
+    assert "c0ffee" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", LOOPBACK)
