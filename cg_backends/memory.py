@@ -20,10 +20,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
 import attrs
 
+from cg_backends.misuse import not_open, used_before
 from cg_core import (
     PUBLIC_GROUP,
     Address,
@@ -165,13 +166,22 @@ class AsyncMemoryClient(AsyncClient):
 
         self.world = world
         self._caller = caller
-        self._closed = False
+        self._is_entered = self._closed = False
         self._checkpoint = checkpoint
+
+    async def __aenter__(self) -> Self:
+        # As the backends that go over a network, so that a test fails where they would.
+        if self._is_entered:
+            raise used_before()
+        self._is_entered = True
+        return self
 
     async def call(self, request: Request[T]) -> T:
         """Carry out a request, unless the call is cancelled first; see `AsyncClient.call`."""
         await self._checkpoint()
         _require_open(self._closed)
+        if not self._is_entered:
+            raise not_open()
         return self.world.execute(request, self._caller)
 
     async def aclose(self) -> None:

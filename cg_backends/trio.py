@@ -34,14 +34,8 @@ from cg_backends.http import (
     refusal_of,
 )
 from cg_backends.keystores import find_identity
-from cg_backends.remote import (
-    default_scheduler,
-    not_open,
-    open_elsewhere,
-    remote_client,
-    used_before,
-    wrong_library,
-)
+from cg_backends.misuse import not_open, open_elsewhere, used_before, wrong_library
+from cg_backends.remote import default_scheduler, remote_client
 from cg_backends.websocket import WebSocketFrames
 from cg_core import Address, AsyncClient, Identity, Request
 from cg_core.framing import HTTPRequest

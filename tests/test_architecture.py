@@ -61,10 +61,10 @@ FLOORS = (
 )
 # What several backends share, from the ground up, then the backends.
 BACKEND_FLOORS = (
-    {"keystore_files", "random_text", "websocket"},
+    {"keystore_files", "misuse", "random_text", "websocket"},
     {"http", "keystores"},
     {"remote"},
-    {"asyncio", "sync", "trio"},
+    {"asyncio", "memory", "sync", "trio"},
 )
 # What carries texts knows nothing of what they say.
 FRAMING_STANDS_ON = {"deadlines", "ecmascript_json", "errors", "json_shapes", "text"}

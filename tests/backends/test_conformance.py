@@ -126,7 +126,9 @@ def test_of_tasks_that_fill_a_group_as_many_win_as_there_is_room(runtime: str) -
 def test_of_tasks_that_want_one_join_key_one_gets_it(runtime: str) -> None:
     async def main() -> None:
         world = World()
-        clients = [world.connect_async(identity) for identity in (ALICE, BOB) * 10]
+        clients = [
+            await world.connect_async(identity).__aenter__() for identity in (ALICE, BOB) * 10
+        ]
         found = await refusals_at_once(
             *(partial(client.create, "farm", join_key="farm") for client in clients)
         )
@@ -140,7 +142,9 @@ def test_of_tasks_that_want_one_join_key_one_gets_it(runtime: str) -> None:
 def test_a_job_is_the_first_of_the_tasks_that_add_it(runtime: str) -> None:
     async def main() -> None:
         world = World()
-        clients = [world.connect_async(identity) for identity in (ALICE, BOB) * 10]
+        clients = [
+            await world.connect_async(identity).__aenter__() for identity in (ALICE, BOB) * 10
+        ]
         found = await refusals_at_once(
             *(partial(client.add_job, "public", JOB) for client in clients)
         )

@@ -420,6 +420,26 @@ def test_an_async_client_closes_at_the_end_of_its_block(
     run(main)
 
 
+@runs
+def test_an_async_client_is_used_in_one_block(
+    run: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
+) -> None:
+    """As those that go over a network: what passes here passes there."""
+
+    async def main() -> None:
+        alice = connect_async(identity=ALICE)
+        with pytest.raises(ClientClosed, match="within `async with"):
+            await alice.list_groups()
+        async with alice:
+            assert await alice.list_groups() == ()
+            with pytest.raises(ClientClosed, match="connect anew"):
+                await alice.__aenter__()
+        with pytest.raises(ClientClosed, match="connect anew"):
+            await alice.__aenter__()
+
+    run(main)
+
+
 # Cancellation
 
 
@@ -427,7 +447,7 @@ def test_an_async_client_closes_at_the_end_of_its_block(
 def test_a_cancelled_asyncio_task_changes_nothing(begun: bool) -> None:
     async def main() -> None:
         world = World()
-        client = world.connect_async(ALICE)
+        client = await world.connect_async(ALICE).__aenter__()
         before = world.state()
         task = asyncio.create_task(client.create("render farm", join_key="farm"))
         if begun:
@@ -444,7 +464,7 @@ def test_a_cancelled_asyncio_task_changes_nothing(begun: bool) -> None:
 def test_a_call_whose_asyncio_timeout_has_passed_changes_nothing() -> None:
     async def main() -> None:
         world = World()
-        client = world.connect_async(ALICE)
+        client = await world.connect_async(ALICE).__aenter__()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
                 await client.create("render farm", join_key="farm")
@@ -457,7 +477,7 @@ def test_a_call_whose_asyncio_timeout_has_passed_changes_nothing() -> None:
 def test_a_call_in_a_cancelled_trio_scope_changes_nothing() -> None:
     async def main() -> None:
         world = World()
-        client = world.connect_async(ALICE)
+        client = await world.connect_async(ALICE).__aenter__()
         with trio.CancelScope() as scope:
             scope.cancel()
             await client.create("render farm", join_key="farm")
