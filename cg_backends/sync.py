@@ -14,6 +14,7 @@ is seen at the next call.
 from __future__ import annotations
 
 import math
+import os
 import selectors
 import socket
 import threading
@@ -22,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 import httpx
@@ -44,6 +45,7 @@ from cg_backends.websocket import WebSocketFrames
 from cg_core import (
     Address,
     Client,
+    ClientClosed,
     ComputeGroupsError,
     Identity,
     NetworkError,
@@ -69,6 +71,7 @@ from cg_core.remote import (
     checked_identity,
 )
 from cg_core.session import Instant
+from cg_core.session.calls import UNKNOWN
 
 T = TypeVar("T")
 Job = Callable[[], None]
@@ -90,48 +93,36 @@ class _Socket:
         frames: touched by who holds the lock.
         stream: httpx's, None until it is open; touched by who attends.
         held: what is to be closed with it.
-        fresh: whether the stream may hold data that nobody can see from outside.
-        unsent: bytes to write.
-        leave_at: when to give up saying goodbye.
+        is_lost: whether nothing more is to be said.
     """
 
     websocket: WebSocket
     frames: WebSocketFrames = attrs.field(factory=WebSocketFrames)
     stream: Any = None
     held: ExitStack = attrs.field(factory=ExitStack)
-    fresh: bool = True
-    unsent: bytes = b""
-    leave_at: float = math.inf
+    is_lost: bool = False
 
     def has_unsent(self) -> bool:
         """Whether there is something to write, and where."""
         self.frames.send(self.websocket.messages_to_send())
-        self.unsent += self.frames.data_to_send()
-        return bool(self.unsent) and self.stream is not None
-
-    def take_unsent(self) -> bytes:
-        """What is to be written now."""
-        self.has_unsent()
-        unsent, self.unsent = self.unsent, b""
-        return unsent
+        return self.frames.has_data_to_send and self.stream is not None
 
     def fileno(self) -> int:
-        """What to wait for."""
+        """What to wait for; -1 where somebody has closed it."""
         found: socket.socket = self.stream.get_extra_info("socket")
         return found.fileno()
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: bytes, timeout: float) -> bool:
         """Write; whether it could be."""
         try:
             if data:
-                self.stream.write(data, timeout=_WRITE_TIME)
+                self.stream.write(data, timeout=timeout)
         except Exception:  # however it ended, it has ended
             return False
         return True
 
     def read(self) -> bytes | None:
         """What has come: nothing is None, the end is empty."""
-        self.fresh = False
         data: bytes = b""
         try:
             data = self.stream.read(CHUNK, timeout=0)
@@ -152,20 +143,19 @@ class _Intact:
     lock and its release, but in a `with` of Python's own it does.
     """
 
-    def __init__(self, client: SyncClient, *, ends_a_job: bool = False) -> None:
+    def __init__(self, client: SyncClient) -> None:
         self._client = client
-        self._ends_a_job = ends_a_job
+        self._is_whole = True
 
     def __enter__(self) -> None:
-        self._client._begin(in_job=self._ends_a_job)  # a part of it
+        if not self._is_whole:
+            self._client._start_anew()
+        self._is_whole = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: object
     ) -> None:
-        if kind is None or issubclass(kind, ComputeGroupsError):
-            if self._ends_a_job:
-                self._client._end_job()
-            self._client._is_whole = True
+        self._is_whole = kind is None or issubclass(kind, ComputeGroupsError)
 
 
 class SyncClient(Client):
@@ -174,20 +164,19 @@ class SyncClient(Client):
     def __init__(
         self, options: Options, identity: Identity | None, http: httpx.Client | None
     ) -> None:
+        self._process = os.getpid()
         self._options = options
         self._identity = find_identity() if identity is None else identity
         self._is_own_http = http is None
         self._http = http or own_client(httpx.Client, options)
         self._lock = threading.Lock()
+        self._intact = _Intact(self)
         # All below is touched by who holds the lock.
         self._machine = remote_client(options, self._identity, listens=False)
-        self._is_whole = True  # False while somebody holds the lock, or was interrupted doing so
-        self._intact, self._job_ended = _Intact(self), _Intact(self, ends_a_job=True)
         self._working: set[int] = set()  # the threads that do a job
-        self._given_up: list[_Socket] = []  # to be closed when nobody attends to them
-        self._open: set[Call] = set()
-        self._ended: dict[Call, CallEnded] = {}
-        self._waiting: dict[object, threading.Condition] = {}
+        self._open: set[object] = set()  # calls
+        self._ended: dict[object, CallEnded] = {}
+        self._waiting: dict[object, threading.Lock] = {}  # who waits, each for a lock to open
         self._requests: deque[tuple[RequestConnection, HTTPRequest]] = deque()
         self._sockets: dict[WebSocket, _Socket] = {}
         self._attendant: int | None = None  # the thread that attends to the sockets
@@ -200,22 +189,22 @@ class SyncClient(Client):
 
         A call that is interrupted may have been acted on; the client can go on being used.
         """
-        with self._lock, self._intact:
-            self._catch_up()
-            call = self._machine.call(request, self._now())
-            self._open.add(call)
-            self._turn()
+        if os.getpid() != self._process:
+            raise ClientClosed("this client was made before a fork; connect anew in each process")
+        call = ended = None
         try:
-            self._work_until(lambda: call in self._ended, call)
-        finally:
             with self._lock, self._intact:
-                self._open.discard(call)
-                self._waiting.pop(call, None)
-                ended = self._ended.pop(call, None)
-                if ended is None:
-                    self._machine.cancel(call, self._now())
-                    self._turn()
-                self._nudge()
+                self._catch_up()
+                call = self._machine.call(request, self._now())
+                self._open.add(call)
+                self._turn()
+            self._work_until(lambda: call in self._ended, call, call.deadline)
+        finally:
+            try:
+                ended = self._leave(call)
+            except BaseException:  # an interruption; what it cut short is done again
+                self._leave(call)
+                raise
         assert ended is not None  # or something was raised
         if ended.error is not None:
             raise ended.error
@@ -224,36 +213,56 @@ class SyncClient(Client):
 
     def close(self) -> None:
         """Say goodbye, and let go of everything. Closing again does nothing."""
-        if self._is_closed:
-            return
+        if os.getpid() != self._process:
+            return  # the session is that of the process before the fork
+        closing = object()
         try:
             with self._lock, self._intact:
                 self._catch_up()
                 self._machine.close(self._now())
                 self._turn()
-            self._work_until(lambda: self._machine.is_over and not self._sockets, self)
+            self._work_until(lambda: self._machine.is_over and not self._sockets, closing)
         finally:
-            with self._lock, self._intact:
-                self._is_closed = True
-                self._machine.abort(self._now())
-                self._turn()
-                for each in (*self._sockets.values(), *self._given_up):
-                    each.held.close()
-                self._sockets.clear()
-                self._waker.close()
-                self._wakened.close()
+            try:
+                self._leave(closing, closes=True)
+            except BaseException:  # as above
+                self._leave(closing, closes=True)
+                raise
             if self._is_own_http:
                 self._http.close()
+
+    def _leave(self, waiter: object, *, closes: bool = False) -> CallEnded | None:
+        # Done again where it was interrupted.
+        with self._lock, self._intact:
+            self._check_own_job()
+            self._waiting.pop(waiter, None)
+            ended = self._ended.pop(waiter, None)
+            if waiter in self._open:
+                self._open.discard(waiter)
+                if ended is None:
+                    self._machine.cancel(cast(Call, waiter), self._now())
+            if closes:
+                self._is_closed = True
+                self._machine.abort(self._now())
+                for each in self._sockets.values():
+                    each.is_lost = True
+            self._turn()
+            if self._attendant is None:  # or it does this when it leaves
+                self._leave_sockets()
+                if self._is_closed:
+                    self._waker.close()
+                    self._wakened.close()
+                self._ring_one()  # somebody else has to mind the clock
+        return ended
 
     # The machine, and what it asks for
 
     def _now(self) -> Instant:
         return Instant(time.monotonic(), time.time())
 
-    def _begin(self, *, in_job: bool = False) -> None:
-        if not self._is_whole or (not in_job and threading.get_ident() in self._working):
+    def _check_own_job(self) -> None:
+        if threading.get_ident() in self._working:  # it was interrupted, and has reported nothing
             self._start_anew()
-        self._is_whole = False
 
     def _end_job(self) -> None:
         self._working.discard(threading.get_ident())
@@ -266,23 +275,30 @@ class SyncClient(Client):
         self._machine = remote_client(self._options, self._identity, listens=False)
         self._machine.service_address = known
         for call in self._open - self._ended.keys():
-            error = OutcomeUnknown("another call was interrupted, and this one's session with it")
-            self._ended[call] = CallEnded(call, None, error)
-            self._notify(call)
-        self._given_up += self._sockets.values()
-        self._sockets.clear()
+            error = OutcomeUnknown(
+                f"another call was interrupted, and this one's session with it; {UNKNOWN}"
+            )
+            self._ended[call] = CallEnded(cast(Call, call), None, error)
+        for waiter in tuple(self._waiting):
+            self._ring(waiter)
+        for each in self._sockets.values():
+            each.is_lost = True
         self._requests.clear()
         self._end_job()
+        if self._attendant not in self._working:  # it was interrupted before it was counted
+            self._attendant = None
         self._wake()  # who attends to them still
         if self._is_closed:
             self._machine.abort(self._now())
 
     def _catch_up(self) -> None:
         # What came since the last call is taken before the clock is looked at: pings, or an end.
-        opened = self._opened()
-        if opened and self._attendant is None:
-            for each, data in self._listen(opened, 0).items():
-                self._receive(each, data)
+        self._check_own_job()
+        if self._attendant is None:
+            self._leave_sockets()
+            if opened := self._opened():
+                for each, data in self._listen(opened, 0).items():
+                    self._receive(each, data)
         self._machine.handle_timeout(self._now())
 
     def _turn(self) -> None:
@@ -291,7 +307,7 @@ class SyncClient(Client):
                 case CallEnded(call):
                     if call in self._open:
                         self._ended[call] = event
-                        self._notify(call)
+                        self._ring(call)
                 case WebSocketWanted(websocket):
                     self._sockets[websocket] = _Socket(websocket)
                 case MessagesReady():
@@ -304,7 +320,7 @@ class SyncClient(Client):
                         else self._requests.appendleft
                     )
                     put((connection, request))
-                    self._nudge()
+                    self._ring_one()
                 case ConnectionEnded(connection, grace):
                     self._end(connection, grace)
 
@@ -313,7 +329,7 @@ class SyncClient(Client):
             each = self._sockets[connection]
             each.frames.send(connection.messages_to_send())
             each.frames.close()
-            each.leave_at = time.monotonic() + grace
+            each.is_lost |= not grace
             self._wake()
         else:
             # (One that is being made ends by its own time.)
@@ -321,62 +337,81 @@ class SyncClient(Client):
 
     # Threads
 
-    def _work_until(self, is_done: Callable[[], bool], waiter: object) -> None:
-        """Do what is to be done, or wait while others do it."""
+    def _work_until(
+        self, is_done: Callable[[], bool], waiter: object, until: float = math.inf
+    ) -> None:
+        """Do what is to be done, or wait while others do it.
+
+        Args:
+            is_done: whether there is no more to do for the one who waits.
+            waiter: a name for the one who waits.
+            until: when its time is over.
+        """
         while True:
+            bell = job = None
             with self._lock, self._intact:
+                self._waiting.pop(waiter, None)
                 self._machine.handle_timeout(self._now())
                 self._turn()
-                done = is_done()
-                job = self._take_last_words() if done else self._take_job()
-                if job is None and not (done := done or is_done()):
-                    condition = self._waiting[waiter] = threading.Condition(self._lock)
-                    self._is_whole = True
-                    condition.wait(self._patience())
-                    self._begin()
-                    self._waiting.pop(waiter, None)
-                elif job is not None:
+                if self._attendant is None:
+                    self._leave_sockets()
+                if not (done := is_done()):
+                    job = self._take_job()
+                elif not self._waiting:
+                    job = self._take_last_words(until)
+                if job is not None:
                     self._working.add(threading.get_ident())
+                elif not done:
+                    bell = self._waiting[waiter] = threading.Lock()
+                    bell.acquire()
+                patience = self._patience()
             if job is not None:
                 job()
-            elif done:
+            elif bell is not None:
+                bell.acquire(timeout=-1 if patience is None else patience)
+            else:
                 return
 
     def _take_job(self) -> Job | None:
-        if self._attendant is None:
-            self._leave_sockets()
         if self._requests:
             connection, request = self._requests.popleft()
-            self._nudge()
-            return partial(self._make_request, connection, request, self._patience())
-        if self._attendant is not None or not self._sockets:
+            if self._requests or (self._attendant is None and self._sockets):
+                self._ring_one()
+            # (Nobody can end it before its time. What a peer that lives ends by a ping, it does.)
+            poll_time = connection.poll_time if request.method == "GET" else math.inf
+            timeout = self._patience(time.monotonic() + poll_time)
+            return partial(self._make_request, connection, request, timeout)
+        if self._attendant is not None:
             return None
         for each in self._sockets.values():
             if each.stream is None:
                 self._attendant = threading.get_ident()
                 return partial(self._open_socket, each, self._patience())
-        leave_at = min(each.leave_at for each in self._sockets.values())
-        return self._attendance(self._patience(leave_at))
+        return self._attendance(self._patience()) if self._sockets else None
 
     def _leave_sockets(self) -> None:
-        while self._given_up:
-            self._given_up.pop().held.close()
         for each in tuple(self._sockets.values()):
-            if each.leave_at <= time.monotonic() or not (each.frames.is_open or each.has_unsent()):
+            if each.is_lost or not (each.frames.is_open or each.has_unsent()):
                 each.held.close()
                 del self._sockets[each.websocket]
 
-    def _take_last_words(self) -> Job | None:
+    def _take_last_words(self, until: float) -> Job | None:
         # Nobody may come to send them for a long while: above all the ack of what was just told.
         if self._requests and self._requests[0][1].method != "GET":
             connection, request = self._requests.popleft()
-            return partial(self._make_request, connection, request, _WRITE_TIME)
+            timeout = min(_WRITE_TIME, _left(until))
+            return partial(self._make_request, connection, request, timeout)
         unsent = any(each.has_unsent() for each in self._sockets.values())
         return self._attendance(0) if unsent and self._attendant is None else None
 
     def _attendance(self, timeout: float | None) -> Job:
         self._attendant = threading.get_ident()
-        writes = [(each, each.take_unsent()) for each in self._opened()]
+        if not all(each.frames.is_open for each in self._opened()):
+            timeout = 0  # where goodbye was said, nothing is waited for
+        writes = [
+            (each, each.frames.data_to_send() if each.has_unsent() else b"")
+            for each in self._opened()
+        ]
         return partial(self._attend, writes, timeout)
 
     def _opened(self) -> list[_Socket]:
@@ -385,18 +420,20 @@ class SyncClient(Client):
     def _patience(self, until: float = math.inf) -> float | None:
         # How long nothing needs to be done but what comes by itself.
         due = min(until, self._machine.next_deadline())
-        return None if due == math.inf else max(due - time.monotonic(), 0.001)
+        return None if due == math.inf else _left(due)
 
-    def _nudge(self) -> None:
+    def _ring(self, waiter: object) -> None:
+        # (In this order: who was rung twice comes to no harm.)
+        if (bell := self._waiting.get(waiter)) is not None:
+            if bell.locked():
+                bell.release()
+            del self._waiting[waiter]
+
+    def _ring_one(self) -> None:
         # One of those who wait is to see what there is to do.
-        if self._requests or (self._attendant is None and self._sockets):
-            for condition in self._waiting.values():
-                condition.notify()
-                return
-
-    def _notify(self, call: Call) -> None:
-        if call in self._waiting:
-            self._waiting[call].notify()
+        for waiter in self._waiting:
+            self._ring(waiter)
+            return
 
     def _wake(self) -> None:
         # There is something to send: the thread that listens is to look up.
@@ -431,7 +468,8 @@ class SyncClient(Client):
         except Exception as fault:  # a client of any make
             error = network_error(fault, url)
         finally:
-            with self._lock, self._job_ended:
+            with self._lock, self._intact:
+                self._end_job()
                 self._machine.handle_timeout(self._now())
                 if answer is None or time.monotonic() > give_up_at:
                     connection.request_failed(request, error, self._now())
@@ -442,56 +480,67 @@ class SyncClient(Client):
     def _open_socket(self, each: _Socket, timeout: float | None) -> None:
         websocket = each.websocket
         report: Callable[[Instant], None] | None = websocket.closed
+        first: bytes | None = None
         try:
             response = each.held.enter_context(
                 open_websocket(self._http, websocket, each.frames, timeout)
             )
-            report = refusal_of(websocket, each.frames, response)
-            if report is None:
+            refusal = refusal_of(websocket, each.frames, response)
+            if refusal is None:
                 each.stream = response.extensions["network_stream"]
+                first = each.read()  # what nobody can see from outside
+            report = refusal
         except Exception as fault:  # a client of any make
             report = partial(websocket.failed, network_error(fault, websocket.url))
         finally:
-            with self._lock, self._job_ended:
+            with self._lock, self._intact:
+                self._end_job()
                 self._machine.handle_timeout(self._now())
                 if report is not None:
                     report(self._now())
+                self._receive(each, first)
                 self._turn()
 
     def _attend(self, writes: list[tuple[_Socket, bytes]], timeout: float | None) -> None:
         # Where this is interrupted, nobody knows what was read: all of them are given up.
         received: Mapping[_Socket, bytes | None] = {each: b"" for each, _ in writes}
+        write_time = _WRITE_TIME if timeout is None else min(_WRITE_TIME, timeout)
         try:
-            alive = [each for each, data in writes if each.write(data)]
+            alive = [each for each, data in writes if each.write(data, write_time)]
             heard = self._listen(alive, timeout if len(alive) == len(writes) else 0)
             received = {each: heard[each] if each in alive else b"" for each, _ in writes}
         finally:
-            with self._lock, self._job_ended:
+            with self._lock, self._intact:
+                self._end_job()
                 for each, data in received.items():
                     self._receive(each, data)
                 self._turn()
 
     def _listen(self, sockets: list[_Socket], timeout: float | None) -> dict[_Socket, bytes | None]:
-        received = {each: each.read() if each.fresh else None for each in sockets}
-        if any(data is not None for data in received.values()):
-            return received
+        received: dict[_Socket, bytes | None] = dict.fromkeys(sockets)
         with _Selector() as selector:
             selector.register(self._wakened, selectors.EVENT_READ)
             for each in sockets:
-                selector.register(each, selectors.EVENT_READ)
+                if each.fileno() < 0:
+                    received[each], timeout = b"", 0
+                else:
+                    selector.register(each, selectors.EVENT_READ)
             ready = [key.fileobj for key, _ in selector.select(timeout)]
         if self._wakened in ready:
             self._wakened.recv(CHUNK)
         return received | {each: each.read() for each in sockets if each in ready}
 
     def _receive(self, each: _Socket, data: bytes | None) -> None:
-        if data is not None:
+        if data is not None and not each.is_lost:
             for text in each.frames.receive_data(data):
                 each.websocket.receive_message(text, self._now())
             if not each.frames.is_open:
                 each.websocket.closed(self._now())
-            if not data:
-                each.leave_at = -math.inf
+            each.is_lost |= not data
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.001)
 
 
 def connect(

@@ -59,6 +59,11 @@ class WebSocketFrames:
         if self._connection.state is ConnectionState.OPEN:
             self._to_send.append(self._connection.send(CloseConnection(code=1000)))
 
+    @property
+    def has_data_to_send(self) -> bool:
+        """Whether `data_to_send` would give any."""
+        return bool(self._to_send)
+
     def data_to_send(self) -> bytes:
         """Take out the bytes to send."""
         data = b"".join(self._to_send)

@@ -9,6 +9,7 @@ here. A backend moves what the machine gives it, until `Closed` comes:
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 
@@ -19,6 +20,8 @@ from cg_core.framing.engineio import Handshake, Packet, PacketType
 from cg_core.framing.http import Headers, HTTPRequest, HTTPResponse
 from cg_core.framing.limits import DEFAULT_LIMITS, Limits
 
+# Seconds that a ping may be on its way.
+_PING_TIME = 5.0
 _SID = re.compile("[A-Za-z0-9_.~-]{1,100}")
 
 
@@ -165,6 +168,11 @@ class PollingClient(_Client):
     def has_handshake(self) -> bool:
         """Whether the server has begun as one of Engine.IO does."""
         return self._handshake is not None
+
+    @property
+    def poll_time(self) -> float:
+        """Seconds in which a peer that lives answers a GET: it pings. Infinity at first."""
+        return math.inf if self._handshake is None else self._handshake.ping_interval + _PING_TIME
 
     def requests_to_send(self) -> list[HTTPRequest]:
         """The requests to send now, each of them whole, in any order."""

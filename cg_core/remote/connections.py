@@ -16,7 +16,7 @@ from cg_core.session import Instant
 class Owner(Protocol):
     """Who has connections: a link."""
 
-    def pump(self, now: Instant) -> None:
+    def heard(self, connection: Connection, now: Instant) -> None:
         """Something came."""
 
     def websocket_refused(self, websocket: WebSocket, response: HTTPResponse, now: Instant) -> None:
@@ -64,12 +64,12 @@ class WebSocket:
     def receive_message(self, text: str, now: Instant) -> None:
         """A text message came."""
         self.machine.receive_message(text, now.monotonic)
-        self._owner.pump(now)
+        self._owner.heard(self, now)
 
     def closed(self, now: Instant) -> None:
         """The WebSocket has ended, by whomever."""
         self.machine.receive_close()
-        self._owner.pump(now)
+        self._owner.heard(self, now)
 
     def messages_to_send(self) -> list[str]:
         """Take out the text messages to send, in order."""
@@ -92,6 +92,11 @@ class RequestConnection:
         self._origin = origin
         self._owner = owner
 
+    @property
+    def poll_time(self) -> float:
+        """Seconds in which a GET is answered where the peer lives; infinity where nobody knows."""
+        return self.machine.poll_time
+
     def url(self, request: HTTPRequest) -> str:
         """Where to send a request: `http://...` or `https://...`."""
         return f"{self._origin}{request.target}"
@@ -103,7 +108,7 @@ class RequestConnection:
     def request_failed(self, request: HTTPRequest, error: ComputeGroupsError, now: Instant) -> None:
         """No response came: see `failures` for the codes."""
         self.machine.request_failed(request, error)
-        self._owner.pump(now)
+        self._owner.heard(self, now)
 
 
 Connection: TypeAlias = WebSocket | RequestConnection

@@ -182,6 +182,11 @@ class Link:
             for request in connection.machine.requests_to_send():
                 self._events.append(RequestWanted(connection, request))
 
+    def heard(self, connection: Connection, now: Instant) -> None:
+        """Something came by a connection."""
+        if connection is self._connection:
+            self.pump(now)
+
     def _move(self, now: Instant) -> bool:
         moved = False
         for transport, text in self.session.data_to_send(now):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import attrs
@@ -35,6 +36,8 @@ class Lookup:
         self._request: HTTPRequest | None = HTTPRequest("GET", f"{scheduler.path}{_CONFIGURATION}")
         self._deadline: float | None = deadline
         self._events: deque[Located | Closed] = deque()
+
+    poll_time = math.inf
 
     def requests_to_send(self) -> list[HTTPRequest]:
         """The request, once."""

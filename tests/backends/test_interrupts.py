@@ -141,7 +141,7 @@ def test_a_client_whose_call_is_interrupted_goes_on(
     points = points_of(farm, transport, is_first=is_first)
     with nothing_left(UNCLOSED):
         with in_process(farm.answer, ping_interval=1) as peer:
-            for point in sorted(random.Random(1).sample(range(points), min(points, 200))):
+            for point in sorted(random.Random(1).sample(range(points), min(points, 80))):
                 is_done = False
                 with connect(peer.url, identity=ALICE, transport=transport, timeout=None) as groups:
                     if not is_first:
@@ -161,7 +161,7 @@ def test_the_calls_of_other_threads_end(transport: TransportName) -> None:
     points = points_of(farm, transport, is_first=False)
     with nothing_left(UNCLOSED):
         with in_process(farm.answer, ping_interval=1) as peer:
-            for point in sorted(random.Random(3).sample(range(points), min(points, 120))):
+            for point in sorted(random.Random(3).sample(range(points), min(points, 80))):
                 results: list[object] = []
                 with connect(peer.url, identity=ALICE, transport=transport, timeout=None) as groups:
                     groups.list_jobs(farm.group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -10,10 +11,11 @@ from typing import Any
 import anyio
 import pytest
 
-from cg_backends.conformance import ALICE
+from cg_backends.conformance import ALICE, BOB, CAROL
 from cg_backends.sync import connect
-from cg_core import AsyncClient, ClientClosed, JobId, OutcomeUnknown
-from cg_core.remote import TransportName
+from cg_core import AsyncClient, Client, ClientClosed, JobId, OutcomeUnknown, ProtocolError
+from cg_core.remote import TransportName, link
+from cg_core.session import Settings
 from tests.backends.farm import Farm, job
 from tests.backends.leftovers import nothing_left
 from tests.backends.runtimes import Runtime
@@ -195,3 +197,63 @@ def test_a_thousand_calls_leave_nothing_in_memory(
         url, group = peer.url, int(str(farm.group))
         runtime.run(lambda: main(url, group))
     assert sizes[1] - sizes[0] < LEAK
+
+
+# A lapse between two calls of a sync client
+
+
+@pytest.mark.parametrize("is_same", [True, False], ids=["same key", "another key"])
+def test_a_service_that_began_anew_between_two_calls(
+    transport: TransportName, is_same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "_LAPSE", -1)  # any time is a lapse
+    farm = Farm()
+    identities = (BOB, BOB if is_same else CAROL)
+    settings = Settings(farewell_delay=0.01)
+    with nothing_left():
+        with in_process(farm.answer, identity=identities[0], settings=settings) as peer:
+            groups = connect(peer.url, identity=ALICE, transport=transport)
+            groups.list_jobs(farm.group)
+        with in_process(
+            farm.answer, identity=identities[1], settings=settings, port=peer.port
+        ) as peer:
+            if is_same:
+                groups.add_job(farm.group, job(1), join_key="farm")
+                assert farm.added == {job(1): 1}
+            else:
+                with pytest.raises(ProtocolError, match=str(CAROL.address)) as caught:
+                    groups.add_job(farm.group, job(1), join_key="farm")
+                assert caught.value.code == "EADDRCHANGE"
+                assert not farm.added
+            groups.close()
+
+
+def use_after_fork(groups: Client) -> int:
+    """What a child process does with a client of its parent's; gives its exit status."""
+    try:
+        groups.list_groups()
+    except ClientClosed as error:
+        groups.close()
+        return 42 if "fork" in str(error) else 2
+    return 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # that it has threads, is the point
+def test_a_client_is_used_by_the_process_that_made_it(transport: TransportName) -> None:
+    farm = Farm()
+    with (
+        in_process(farm.answer) as peer,
+        connect(peer.url, identity=ALICE, transport=transport) as groups,
+    ):
+        groups.list_jobs(farm.group)
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                status = use_after_fork(groups)
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 42
+        assert groups.list_jobs(farm.group) == ()
+    assert len(peer.service.opened) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from cg_core import NetworkError
@@ -13,7 +14,7 @@ from cg_core.framing import (
     PollingClient,
     WebSocketClient,
 )
-from cg_core.remote import RequestConnection, ServiceURL, WebSocket
+from cg_core.remote import Connection, RequestConnection, ServiceURL, WebSocket
 from cg_core.remote.lookup import Lookup
 from cg_core.session import Instant
 
@@ -27,16 +28,16 @@ class Listener:
     """An owner that writes down what it is told."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[Any, ...]] = []
+        self.told: list[tuple[Any, ...]] = []
 
-    def pump(self, now: Instant) -> None:
-        self.heard.append(("pump", now))
+    def heard(self, connection: Connection, now: Instant) -> None:
+        self.told.append(("heard", connection, now))
 
     def websocket_refused(self, websocket: WebSocket, response: HTTPResponse, now: Instant) -> None:
-        self.heard.append(("refused", websocket, response, now))
+        self.told.append(("refused", websocket, response, now))
 
     def websocket_failed(self, websocket: WebSocket, error: Exception, now: Instant) -> None:
-        self.heard.append(("failed", websocket, error, now))
+        self.told.append(("failed", websocket, error, now))
 
     def receive_response(
         self,
@@ -45,7 +46,7 @@ class Listener:
         response: HTTPResponse,
         now: Instant,
     ) -> None:
-        self.heard.append(("response", connection, request, response, now))
+        self.told.append(("response", connection, request, response, now))
 
 
 def websocket() -> tuple[WebSocket, Listener]:
@@ -65,7 +66,7 @@ def test_where_a_websocket_is() -> None:
     assert socket.url == "https://example.org:8443/cg/dcp5/socketio/?EIO=4&transport=websocket"
     assert socket.headers == (("X-DCP", "python release 1.0"),)
     assert not socket.opened
-    assert listener.heard == []
+    assert listener.told == []
 
 
 def test_an_attempt_that_fails() -> None:
@@ -73,14 +74,14 @@ def test_an_attempt_that_fails() -> None:
     response, error = HTTPResponse(404), NetworkError("...")
     socket.refused(response, NOW)
     socket.failed(error, NOW)
-    assert listener.heard == [("refused", socket, response, NOW), ("failed", socket, error, NOW)]
+    assert listener.told == [("refused", socket, response, NOW), ("failed", socket, error, NOW)]
     assert socket.machine.next_event() is None
 
 
 def test_messages_of_a_websocket() -> None:
     socket, listener = websocket()
     socket.receive_message(HANDSHAKE, NOW)
-    assert listener.heard == [("pump", NOW)]
+    assert listener.told == [("heard", socket, NOW)]
     assert socket.messages_to_send() == ["40"]
     assert socket.messages_to_send() == []
     socket.receive_message('40{"sid":"def"}', NOW)
@@ -92,7 +93,7 @@ def test_messages_of_a_websocket() -> None:
 def test_the_end_of_a_websocket() -> None:
     socket, listener = websocket()
     socket.closed(NOW)
-    assert listener.heard == [("pump", NOW)]
+    assert listener.told == [("heard", socket, NOW)]
     assert isinstance(socket.machine.next_event(), Closed)
 
 
@@ -107,7 +108,18 @@ def test_requests_of_long_polling() -> None:
     assert not connection.opened
     response = HTTPResponse(200)
     connection.receive_response(request, response, NOW)
-    assert listener.heard == [("response", connection, request, response, NOW)]
+    assert listener.told == [("response", connection, request, response, NOW)]
+
+
+def test_a_poll_is_answered_by_a_ping_at_the_latest() -> None:
+    """So a program that cannot end a request before its time knows when to give it up."""
+    connection, _ = polling()
+    assert isinstance(connection.machine, PollingClient)
+    assert connection.poll_time == math.inf
+    (request,) = connection.machine.requests_to_send()
+    response = HTTPResponse(200, body=HANDSHAKE.encode())
+    connection.machine.receive_response(request, response, NOW.monotonic)
+    assert connection.poll_time == 10.1 + 5
 
 
 def test_a_request_that_fails() -> None:
@@ -115,7 +127,7 @@ def test_a_request_that_fails() -> None:
     (request,) = connection.machine.requests_to_send()
     error = NetworkError("...", code="ECONNRESET")
     connection.request_failed(request, error, NOW)
-    assert listener.heard == [("pump", NOW)]
+    assert listener.told == [("heard", connection, NOW)]
     match connection.machine.next_event():
         case Closed(NetworkError(code="ECONNRESET")):
             pass
@@ -128,3 +140,4 @@ def test_a_question_to_a_scheduler() -> None:
     connection = RequestConnection(Listener(), "https://example.org", lookup, response_size=7)
     (request,) = lookup.requests_to_send()
     assert connection.url(request) == "https://example.org/path/etc/dcp-config.kvin"
+    assert connection.poll_time == math.inf
