@@ -252,7 +252,8 @@ class SyncClient(Client):
                 if self._is_closed:
                     self._waker.close()
                     self._wakened.close()
-                self._ring_one()  # somebody else has to mind the clock
+            if self._attendant is None or self._requests:
+                self._ring_one()  # somebody else has to mind the clock, or do what is to be done
         return ended
 
     # The machine, and what it asks for
@@ -377,9 +378,8 @@ class SyncClient(Client):
             connection, request = self._requests.popleft()
             if self._requests or (self._attendant is None and self._sockets):
                 self._ring_one()
-            # (Nobody can end it before its time. What a peer that lives ends by a ping, it does.)
-            poll_time = connection.poll_time if request.method == "GET" else math.inf
-            timeout = self._patience(time.monotonic() + poll_time)
+            # (Nobody can end it before its time. Where the peer lives, a ping would.)
+            timeout = self._patience(time.monotonic() + connection.poll_time)
             return partial(self._make_request, connection, request, timeout)
         if self._attendant is not None:
             return None

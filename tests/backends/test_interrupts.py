@@ -141,7 +141,7 @@ def test_a_client_whose_call_is_interrupted_goes_on(
     points = points_of(farm, transport, is_first=is_first)
     with nothing_left(UNCLOSED):
         with in_process(farm.answer, ping_interval=1) as peer:
-            for point in sorted(random.Random(1).sample(range(points), min(points, 80))):
+            for point in sorted(random.Random(1).sample(range(points), min(points, 120))):
                 is_done = False
                 with connect(peer.url, identity=ALICE, transport=transport, timeout=None) as groups:
                     if not is_first:

@@ -14,7 +14,7 @@ import pytest
 from cg_backends.conformance import ALICE, BOB, CAROL
 from cg_backends.sync import connect
 from cg_core import AsyncClient, Client, ClientClosed, JobId, OutcomeUnknown, ProtocolError
-from cg_core.remote import TransportName, link
+from cg_core.remote import TransportName, client, link
 from cg_core.session import Settings
 from tests.backends.farm import Farm, job
 from tests.backends.leftovers import nothing_left
@@ -197,6 +197,29 @@ def test_a_thousand_calls_leave_nothing_in_memory(
         url, group = peer.url, int(str(farm.group))
         runtime.run(lambda: main(url, group))
     assert sizes[1] - sizes[0] < LEAK
+
+
+def test_two_threads_close_a_client_while_a_third_one_waits(
+    transport: TransportName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "_CLOSE_TIMEOUT", 0.1)
+    farm = Farm()
+    arrived = threading.Event()
+    with nothing_left(), in_process(farm.answer) as peer:
+        groups = connect(peer.url, identity=ALICE, transport=transport)
+        groups.list_jobs(farm.group)
+        farm.hold = arrived.set
+
+        def wait() -> None:
+            with pytest.raises(OutcomeUnknown):
+                groups.list_jobs(farm.group)
+
+        def close() -> None:
+            assert arrived.wait(HUNG)
+            groups.close()
+
+        run_at_once([wait, close, close])
+        farm.release()
 
 
 # A lapse between two calls of a sync client

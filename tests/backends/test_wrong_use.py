@@ -11,10 +11,20 @@ import pytest
 import trio
 
 import cg_backends.asyncio
+import cg_backends.sync
 import cg_backends.trio
 from cg_backends.conformance import ALICE
 from cg_backends.memory import World
-from cg_core import AsyncClient, ClientClosed, InvalidType, InvalidValue, ProtocolError
+from cg_core import (
+    AsyncClient,
+    ClientClosed,
+    InvalidType,
+    InvalidValue,
+    NetworkError,
+    OutcomeUnknown,
+    ProtocolError,
+)
+from cg_core.remote import TransportName
 from tests.backends.remote import BACKENDS, client_of
 from tests.backends.runtimes import Runtime
 from tests.peers.in_process import in_process
@@ -106,6 +116,16 @@ def test_an_http_client_that_is_closed_already(backend: str) -> None:
         asyncio.run(http.aclose())
     with pytest.raises(InvalidValue, match="closed"):
         BACKENDS[backend].connect(NOWHERE, identity=ALICE, http=http)
+
+
+def test_an_http_client_that_is_closed_too_early(transport: TransportName) -> None:
+    with in_process(rules(World())) as peer, httpx.Client() as http:
+        options: dict[str, Any] = {"identity": ALICE, "transport": transport, "http": http}
+        with cg_backends.sync.connect(peer.url, timeout=0.5, **options) as groups:
+            assert groups.list_groups() == ()
+            http.close()
+            with pytest.raises((NetworkError, OutcomeUnknown), match="client has been closed"):
+                groups.list_groups()
 
 
 @pytest.mark.parametrize(
