@@ -202,7 +202,7 @@ def test_a_trio_program_is_interrupted_and_none_of_its_clients_tasks(
     farm = Farm()
     most = 10**9
 
-    with in_process(farm.answer) as peer:
+    with nothing_left(UNCLOSED), in_process(farm.answer) as peer:
 
         async def main() -> None:
             async with cg_backends.trio.connect(
@@ -216,10 +216,8 @@ def test_a_trio_program_is_interrupted_and_none_of_its_clients_tasks(
                 trio.run(main)  # what comes out in a group is not caught
             return point - interruption.left
 
-        points = run(most)
-        with nothing_left(UNCLOSED):
-            for point in random.Random(5).sample(range(points), 60):
-                run(point)
+        for point in random.Random(5).sample(range(run(most)), 60):
+            run(point)
 
 
 PROGRAM = """
