@@ -7,6 +7,7 @@ nothing is done twice (C-21). Where there is no answer any more, its error says 
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,10 +23,10 @@ import cg_backends.sync
 import cg_core.remote.client
 from cg_backends.conformance import ALICE
 from cg_backends.memory import World
-from cg_core import Client, Group, GroupNotFound, OpaqueId
+from cg_core import Client, Group, GroupNotFound, OpaqueId, OutcomeUnknown
 from cg_core.remote import TransportName
 from cg_core.session import Settings
-from tests.backends.farm import job
+from tests.backends.farm import Farm, job
 from tests.backends.remote import BACKENDS, client_in, event_loop
 from tests.peers.in_process import InProcess, in_process
 from tests.peers.proxy import BOTH, AtMessage, Cut, Direction, Link, Plan, Refuse, Stall, proxy
@@ -277,3 +278,34 @@ def test_silence_is_noticed_and_another_connection_made(
             link = bench.run(AtMessage(9, Stall(direction, stalled=silence)))
             assert not link.at_messages
             assert len(link.connections) > 1
+
+
+# A service that restarts, and knows nothing of the sessions that were
+
+
+def test_a_service_that_restarts_in_the_midst_of_a_call(connect: Connect) -> None:
+    farm = Farm()
+    arrived = threading.Event()
+    with quick(farm.answer) as peer:
+        port = peer.port
+        groups = connect(peer.url, timeout=HUNG)
+        groups.list_jobs(farm.group)
+        farm.hold = arrived.set
+
+        def add(number: int) -> BaseException | None:
+            try:
+                groups.add_job(farm.group, job(number), join_key="farm")
+            except OutcomeUnknown as error:
+                return error
+            return None
+
+        with ThreadPoolExecutor(1) as thread:
+            told = thread.submit(add, 1)
+            assert arrived.wait(HUNG)
+            peer.kill()
+            farm.hold = None
+            with quick(farm.answer, port=port):
+                assert isinstance(told.result(HUNG), OutcomeUnknown)
+                assert add(2) is None
+                assert farm.added == {job(1): 1, job(2): 1}
+                groups.close()
