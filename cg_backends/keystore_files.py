@@ -29,6 +29,7 @@ from cg_core import (
     InvalidValue,
 )
 from cg_core.ecmascript_json import parse
+from cg_core.identity import looks_like_private_key
 from cg_core.json_shapes import JSONObject, from_json
 from cg_core.text import type_name
 
@@ -57,7 +58,7 @@ def checked_path(path: AnyPath) -> Path:
 
 def require_no_key(text: str, field: str) -> None:
     """Refuse what looks like a private key, and do not show it."""
-    if re.fullmatch("(0x)?[0-9a-fA-F]{64}", text):
+    if looks_like_private_key(text):
         raise InvalidValue(f"{field} looks like a private key: Identity(private_key) takes one")
 
 

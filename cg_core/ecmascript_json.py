@@ -38,7 +38,7 @@ def parse(text: str) -> JSONValue:
     Raises:
         ProtocolError: it is no JSON, or nested more than 200 deep.
     """
-    if text.count("[") + text.count("{") > _DEEPEST and _depth(text) > _DEEPEST:
+    if text.count("[") + text.count("{") > _DEEPEST and _is_too_deep(text):
         raise invalid_message("this JSON is nested too deeply")
     try:
         value: JSONValue = _decode(text)
@@ -63,16 +63,17 @@ def stringify(value: JSONValue) -> str:
     return "".join(pieces)
 
 
-def _depth(text: str) -> int:
-    depth = deepest = 0
+def _is_too_deep(text: str) -> bool:
+    depth = 0
     for found in _STRING_OR_BRACKET.finditer(text):
         match found[0]:
             case "[" | "{":
                 depth += 1
-                deepest = max(deepest, depth)
+                if depth > _DEEPEST:
+                    return True
             case "]" | "}":
                 depth -= 1
-    return deepest
+    return False
 
 
 def _no_constant(name: str) -> NoReturn:

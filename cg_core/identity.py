@@ -14,6 +14,11 @@ from cg_core.text import type_name
 _DIGITS = re.compile("(?:0x)?([0-9a-fA-F]{64})")
 
 
+def looks_like_private_key(text: str) -> bool:
+    """Whether a text has the form of a private key, so that no error may show it."""
+    return _DIGITS.fullmatch(text) is not None
+
+
 @final
 class Identity(Hidden):
     """Who signs: a private key that never shows, and its address.

@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 from cg_core.errors import InvalidType, InvalidValue
+from cg_core.identity import looks_like_private_key
 from cg_core.text import type_name
 
 _URL: Final = re.compile(
@@ -15,7 +16,6 @@ _URL: Final = re.compile(
     r"(?P<port>:[0-9]{1,5})?(?P<path>/[^\s\x00-\x1f\x7f-\x9f?#]*)?"
 )
 _LAST_PORT: Final = 65_535
-_PRIVATE_KEY: Final = re.compile("(0x)?[0-9A-Fa-f]{64}")
 _LOOPBACK: Final = re.compile(r"(.*\.)?localhost\.?|127(\.[0-9]{1,3}){3}|\[::1\]")
 
 
@@ -51,7 +51,7 @@ class ServiceURL:
                 f"{field} must hold no user or password; give them to the httpx client that you "
                 "pass as http="
             )
-        if _PRIVATE_KEY.fullmatch(url):
+        if looks_like_private_key(url):
             raise InvalidValue(
                 f"{field} looks like a private key: identity=Identity(...) takes one"
             )
