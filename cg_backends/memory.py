@@ -46,6 +46,7 @@ from cg_core import (
     OpaqueId,
     Request,
     Row,
+    Terms,
     decide,
 )
 from cg_core.identifiers import checked_integer
@@ -84,6 +85,7 @@ class World:
         group_ids: gives row ids for new groups; those that are not above the last are passed over.
         opaque_ids: gives opaque ids for new groups; those in use are passed over.
         public_group: whether there is a public group (C-6).
+        terms: what is allowed beyond the rules.
     """
 
     def __init__(
@@ -93,8 +95,10 @@ class World:
         group_ids: Iterator[int] | None = None,
         opaque_ids: Iterator[OpaqueId | str] | None = None,
         public_group: bool = True,
+        terms: Terms | None = None,
     ) -> None:
         self._clock = clock or _utc_now
+        self._terms = terms or Terms()
         self._rows = _Tables(group_ids or count(2), opaque_ids or _random_opaque_ids())
         self._lock = threading.Lock()
         if public_group:
@@ -107,7 +111,7 @@ class World:
             Refused, InvalidArgument: as the rules decide.
         """
         with self._lock:
-            decision: Decision[T] = decide(request, caller, self._rows, self._clock())
+            decision: Decision[T] = decide(request, caller, self._rows, self._clock(), self._terms)
             for row in decision.save:
                 self._rows.save(row)
             for row in decision.erase:
@@ -337,6 +341,9 @@ class _Tables:
 
     def count_current_jobs(self, group_id: int) -> int:
         return self._current.get(group_id, 0)
+
+    def count_current_jobs_of(self, group_id: int, owner: Address) -> int:
+        return sum(job.owner == owner for job in self.current_jobs(group_id))
 
     def unused_group_id(self) -> int:
         for id in self._group_ids:

@@ -55,11 +55,13 @@ from cg_core.requests import (
 )
 from cg_core.results import AddJobResult
 from cg_core.rows import Decision, JobRow, MembershipRow, Row, Rows
-from cg_core.rules import decide
+from cg_core.rules import READS, decide
+from cg_core.terms import Terms
 
 __all__ = [
     "KEEP",
     "PUBLIC_GROUP",
+    "READS",
     "AddJob",
     "AddJobResult",
     "AddJobToGroups",
@@ -116,6 +118,7 @@ __all__ = [
     "Request",
     "Row",
     "Rows",
+    "Terms",
     "Unsupported",
     "decide",
     "eh1",

@@ -176,7 +176,9 @@ _ANSWERS: tuple[type[ComputeGroupsError], ...] = (
     Busy,
     Unsupported,
 )
-_BY_NAME = {answer.__name__: answer for answer in _ANSWERS}
+# What befell the store behind a service. By its code alone it might be anything.
+_OF_THE_STORE: tuple[type[ComputeGroupsError], ...] = (NetworkError, OutcomeUnknown)
+_BY_NAME = {answer.__name__: answer for answer in (*_ANSWERS, *_OF_THE_STORE)}
 _BY_CODE = {answer.default_code: answer for answer in reversed(_ANSWERS)}
 
 

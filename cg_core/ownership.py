@@ -21,6 +21,7 @@ from cg_core.errors import BadCredentials, GroupNotFound, JobCancelled, JobNotFo
 from cg_core.groups import PUBLIC_GROUP, GroupRow
 from cg_core.identifiers import JobId
 from cg_core.rows import JobRow, MembershipRow, Rows
+from cg_core.terms import Terms
 
 
 def _addresses(addresses: Iterable[Address]) -> frozenset[Address]:
@@ -44,6 +45,18 @@ class Caller:
     def joins_as(self, address: Address) -> bool:
         """Whether the caller may join groups that this address lets into."""
         return address == self.address or address in self.join_addresses
+
+
+def require_creator(caller: Caller, terms: Terms) -> None:
+    """The caller may create groups.
+
+    Raises:
+        NotOwner: the store's keeper lets only others do so.
+    """
+    if terms.creators is not None and caller.address not in terms.creators:
+        raise NotOwner(
+            f"{caller.address} may not create groups here: ask who keeps the service to allow it"
+        )
 
 
 def owned_group(rows: Rows, descriptor: Descriptor, caller: Caller) -> GroupRow:

@@ -57,6 +57,9 @@ class Rows(Protocol):
     def count_current_jobs(self, group_id: int) -> int:
         """How many they are."""
 
+    def count_current_jobs_of(self, group_id: int, owner: Address) -> int:
+        """How many of them are this owner's."""
+
     def unused_group_id(self) -> int:
         """A row id that no group has or ever had."""
 

@@ -1,4 +1,4 @@
-"""What each request does: (request, caller, rows, now) -> rows to write, and reply (C-19).
+"""What each request does: (request, caller, rows, now, terms) -> rows to write, and reply (C-19).
 
 Pure functions. Who may is asked of `ownership`; a refusal is raised, and then nothing is written.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
@@ -23,6 +23,7 @@ from cg_core.ownership import (
     job_to_end,
     owned_group,
     require_addable,
+    require_creator,
 )
 from cg_core.properties import GroupProperties
 from cg_core.requests import (
@@ -42,12 +43,18 @@ from cg_core.requests import (
 )
 from cg_core.results import AddJobResult
 from cg_core.rows import Decision, JobRow, MembershipRow, Rows
+from cg_core.terms import FREE_TERMS, Terms
 from cg_core.text import LONGEST_TEXT, type_name
 
 T = TypeVar("T")
 
+READS: Final = frozenset({GetGroup, ListGroups, ListJobs})
+"""The requests that never write anything."""
 
-def decide(request: Request[T], caller: Caller, rows: Rows, now: datetime) -> Decision[T]:
+
+def decide(
+    request: Request[T], caller: Caller, rows: Rows, now: datetime, terms: Terms = FREE_TERMS
+) -> Decision[T]:
     """What a request comes to.
 
     Args:
@@ -55,6 +62,7 @@ def decide(request: Request[T], caller: Caller, rows: Rows, now: datetime) -> De
         caller: who sent it.
         rows: the store's rows as they stand.
         now: the time, with its zone.
+        terms: what the store's keeper allows.
 
     Raises:
         Refused: the rules say no, and nothing is to be written (C-16).
@@ -63,13 +71,14 @@ def decide(request: Request[T], caller: Caller, rows: Rows, now: datetime) -> De
     rule = _RULES.get(type(request))
     if rule is None:
         raise InvalidType(f"{type_name(request)} is not one of the twelve requests")
-    decision: Decision[T] = rule(request, caller, rows, now)
+    decision: Decision[T] = rule(request, caller, rows, now, terms)
     return decision
 
 
 def _create_group(
-    request: CreateGroup, caller: Caller, rows: Rows, now: datetime
+    request: CreateGroup, caller: Caller, rows: Rows, now: datetime, terms: Terms
 ) -> Decision[GroupId]:
+    require_creator(caller, terms)
     if now.utcoffset() is None:
         raise InvalidValue("now must say its time zone; give datetime.now(UTC)")
     created_at = now.astimezone(UTC)
@@ -97,7 +106,7 @@ def _create_group(
 
 
 def _change_group(
-    request: ChangeGroup, caller: Caller, rows: Rows, now: datetime
+    request: ChangeGroup, caller: Caller, rows: Rows, now: datetime, terms: Terms
 ) -> Decision[None]:
     group = owned_group(rows, request.group, caller)
     # Over a session one may come without the other (C-3).
@@ -120,25 +129,27 @@ def _change_group(
 
 
 def _delete_group(
-    request: DeleteGroup, caller: Caller, rows: Rows, now: datetime
+    request: DeleteGroup, caller: Caller, rows: Rows, now: datetime, terms: Terms
 ) -> Decision[None]:
     return Decision(None, erase=(owned_group(rows, request.group, caller),))
 
 
-def _add_job(request: AddJob, caller: Caller, rows: Rows, now: datetime) -> Decision[None]:
+def _add_job(
+    request: AddJob, caller: Caller, rows: Rows, now: datetime, terms: Terms
+) -> Decision[None]:
     save: dict[JobRow | MembershipRow, None] = {}
-    _let_in(request.group, request.job, caller, rows, save)
+    _let_in(request.group, request.job, caller, rows, terms, save)
     return Decision(None, save=tuple(save))
 
 
 def _add_job_to_groups(
-    request: AddJobToGroups, caller: Caller, rows: Rows, now: datetime
+    request: AddJobToGroups, caller: Caller, rows: Rows, now: datetime, terms: Terms
 ) -> Decision[tuple[AddJobResult, ...]]:
     save: dict[JobRow | MembershipRow, None] = {}
     results = []
     for descriptor in request.groups:
         try:
-            _let_in(descriptor, request.job, caller, rows, save)
+            _let_in(descriptor, request.job, caller, rows, terms, save)
         except Refused as refusal:
             # Kept in a result, a traceback would keep the rows.
             results.append(AddJobResult(descriptor.name, refusal.with_traceback(None)))
@@ -152,6 +163,7 @@ def _let_in(
     job_id: JobId,
     caller: Caller,
     rows: Rows,
+    terms: Terms,
     save: dict[JobRow | MembershipRow, None],
 ) -> None:
     # Adds to `save` what is new: the job, at its first add, and its membership.
@@ -162,19 +174,22 @@ def _let_in(
     if rows.is_member(membership):
         return
     _require_room(rows, group, descriptor)
+    _require_public_room(rows, group, caller, terms)
     if job is None:
         save[JobRow(job_id, caller.address)] = None
     save[membership] = None
 
 
 def _list_jobs(
-    request: ListJobs, caller: Caller, rows: Rows, now: datetime
+    request: ListJobs, caller: Caller, rows: Rows, now: datetime, terms: Terms
 ) -> Decision[tuple[JobId, ...]]:
     group = owned_group(rows, request.group, caller)
     return Decision(tuple([job.id for job in rows.current_jobs(group.id)]))
 
 
-def _remove_job(request: RemoveJob, caller: Caller, rows: Rows, now: datetime) -> Decision[None]:
+def _remove_job(
+    request: RemoveJob, caller: Caller, rows: Rows, now: datetime, terms: Terms
+) -> Decision[None]:
     group, job = job_to_end(rows, request.group, request.job, caller)
     if job.cancelled:
         raise job_not_found(request.group, request.job)
@@ -182,51 +197,57 @@ def _remove_job(request: RemoveJob, caller: Caller, rows: Rows, now: datetime) -
 
 
 def _remove_all_jobs(
-    request: RemoveAllJobs, caller: Caller, rows: Rows, now: datetime
+    request: RemoveAllJobs, caller: Caller, rows: Rows, now: datetime, terms: Terms
 ) -> Decision[tuple[JobId, ...]]:
     group = owned_group(rows, request.group, caller)
     jobs = tuple(job.id for job in rows.current_jobs(group.id))
     return Decision(jobs, erase=tuple(MembershipRow(group.id, job) for job in jobs))
 
 
-def _cancel_job(request: CancelJob, caller: Caller, rows: Rows, now: datetime) -> Decision[None]:
+def _cancel_job(
+    request: CancelJob, caller: Caller, rows: Rows, now: datetime, terms: Terms
+) -> Decision[None]:
     _, job = job_to_end(rows, request.group, request.job, caller)
     return Decision(None, save=() if job.cancelled else (_cancelled(job),))
 
 
 def _cancel_all_jobs(
-    request: CancelAllJobs, caller: Caller, rows: Rows, now: datetime
+    request: CancelAllJobs, caller: Caller, rows: Rows, now: datetime, terms: Terms
 ) -> Decision[tuple[JobId, ...]]:
     group = owned_group(rows, request.group, caller)
     jobs = rows.current_jobs(group.id)
     return Decision(tuple(job.id for job in jobs), save=tuple(_cancelled(job) for job in jobs))
 
 
-def _get_group(request: GetGroup, caller: Caller, rows: Rows, now: datetime) -> Decision[Group]:
+def _get_group(
+    request: GetGroup, caller: Caller, rows: Rows, now: datetime, terms: Terms
+) -> Decision[Group]:
     return Decision(owned_group(rows, request.group, caller).shown())
 
 
 def _list_groups(
-    request: ListGroups, caller: Caller, rows: Rows, now: datetime
+    request: ListGroups, caller: Caller, rows: Rows, now: datetime, terms: Terms
 ) -> Decision[tuple[Group, ...]]:
     return Decision(tuple(group.shown() for group in rows.groups_owned_by(caller.address)))
 
 
-_RULES: Mapping[type, Callable[[Any, Caller, Rows, datetime], Decision[Any]]] = MappingProxyType(
-    {
-        CreateGroup: _create_group,
-        ChangeGroup: _change_group,
-        DeleteGroup: _delete_group,
-        AddJob: _add_job,
-        AddJobToGroups: _add_job_to_groups,
-        ListJobs: _list_jobs,
-        RemoveJob: _remove_job,
-        RemoveAllJobs: _remove_all_jobs,
-        CancelJob: _cancel_job,
-        CancelAllJobs: _cancel_all_jobs,
-        GetGroup: _get_group,
-        ListGroups: _list_groups,
-    }
+_RULES: Mapping[type, Callable[[Any, Caller, Rows, datetime, Terms], Decision[Any]]] = (
+    MappingProxyType(
+        {
+            CreateGroup: _create_group,
+            ChangeGroup: _change_group,
+            DeleteGroup: _delete_group,
+            AddJob: _add_job,
+            AddJobToGroups: _add_job_to_groups,
+            ListJobs: _list_jobs,
+            RemoveJob: _remove_job,
+            RemoveAllJobs: _remove_all_jobs,
+            CancelJob: _cancel_job,
+            CancelAllJobs: _cancel_all_jobs,
+            GetGroup: _get_group,
+            ListGroups: _list_groups,
+        }
+    )
 )
 
 
@@ -241,6 +262,16 @@ def _require_room(rows: Rows, group: GroupRow, descriptor: Descriptor) -> None:
     most = group.max_concurrent_jobs
     if most is not None and rows.count_current_jobs(group.id) >= most:
         raise LimitReached(f"{descriptor} has {most} jobs, which is its max_concurrent_jobs")
+
+
+def _require_public_room(rows: Rows, group: GroupRow, caller: Caller, terms: Terms) -> None:
+    most = terms.public_jobs_per_caller
+    if group.id != PUBLIC_GROUP.id or most is None:
+        return
+    if rows.count_current_jobs_of(group.id, caller.address) >= most:
+        raise LimitReached(
+            f"{caller.address} has {most} jobs in the public group, which is the limit"
+        )
 
 
 def _cancelled(job: JobRow) -> JobRow:

@@ -25,7 +25,7 @@ FLOORS = (
     {"ecmascript_json", "hashing", "hidden", "text"},
     {"addresses", "join_hashes", "json_shapes"},
     {"identifiers", "identity"},
-    {"properties", "results", "signatures"},
+    {"properties", "results", "signatures", "terms"},
     {"exact_numbers", "groups", "sealed"},
     {"descriptors", "rows"},
     {"group_json", "ownership", "requests"},

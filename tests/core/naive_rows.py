@@ -74,6 +74,9 @@ class NaiveRows:
     def count_current_jobs(self, group_id: int) -> int:
         return len(self.current_jobs(group_id))
 
+    def count_current_jobs_of(self, group_id: int, owner: Address) -> int:
+        return len([job for job in self.current_jobs(group_id) if job.owner == owner])
+
     def unused_group_id(self) -> int:
         return max([PUBLIC_GROUP.id] + [group.id for group in self.groups + self.deleted]) + 1
 
