@@ -37,7 +37,7 @@ FLOORS = (
     },
     {"session.messages"},
     {"session.message_texts"},
-    {f"session.{name}" for name in ("authorization", "events", "handshake", "validity")},
+    {f"session.{name}" for name in ("authorization", "events", "handshake", "places", "validity")},
     {f"session.{name}" for name in ("calls", "delivery", "transports")},
     {"session.outgoing"},
     {"session.session"},

@@ -17,6 +17,7 @@ from cg_core.session.events import (
 )
 from cg_core.session.identifiers import Identifiers, RandomIdentifiers, Role
 from cg_core.session.instant import Instant
+from cg_core.session.places import Capacity
 from cg_core.session.session import Session
 from cg_core.session.settings import Settings
 from cg_core.session.target import Target
@@ -25,6 +26,7 @@ from cg_core.session.validity import StampMemory
 
 __all__ = [
     "TRANSITIONS",
+    "Capacity",
     "Event",
     "Identifiers",
     "Input",

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from cg_core.errors import ProtocolError, invalid_message
+from cg_core.errors import Busy, ComputeGroupsError, ProtocolError, invalid_message
 from cg_core.session.messages import ABSENT, Response
 from cg_core.session.versions import COMPATIBLE, VERSION, is_compatible
 
@@ -30,7 +30,7 @@ class ConnectAnswer:
 
     session_id: str
     payload: dict[str, str]
-    refusal: ProtocolError | None
+    refusal: ComputeGroupsError | None
 
 
 def connect_data(sid: str) -> dict[str, str]:
@@ -38,12 +38,13 @@ def connect_data(sid: str) -> dict[str, str]:
     return {"version": VERSION, "sid": sid}
 
 
-def answer_connect(data: Any, own_part: str) -> ConnectAnswer:
+def answer_connect(data: Any, own_part: str, busy: Busy | None = None) -> ConnectAnswer:
     """A target's answer to what an initiator says of itself.
 
     Args:
         data: as it came.
         own_part: the target's half of the session's id.
+        busy: why there is no room for another session, None where there is.
 
     Raises:
         ProtocolError: there is no half of an id in it (EINVAL).
@@ -52,6 +53,9 @@ def answer_connect(data: Any, own_part: str) -> ConnectAnswer:
     if not isinstance(sid, str) or not 0 < len(sid) <= _LONGEST_PART:
         raise invalid_message("a connect needs a sid")
     if is_compatible(data.get("version")):
+        if busy is not None:
+            payload = {"message": busy.message, "code": busy.code, "name": busy.name}
+            return ConnectAnswer(sid + own_part, payload, busy)
         payload = {"version": VERSION, "operation": "connect"}
         return ConnectAnswer(sid + own_part, payload, None)
     payload = {"message": COMPATIBLE, "code": "EVERSION"}
@@ -66,6 +70,7 @@ def session_id_of(response: Response, sid: str) -> str:
         sid: the initiator's half of the id.
 
     Raises:
+        Busy: the target has no room for another session.
         ProtocolError: the target refuses, or has the wrong version (EVERSION), or gives an id that
             does not begin with our half (EDCPSID).
     """
@@ -88,7 +93,7 @@ def _incompatible(version: object) -> ProtocolError:
     )
 
 
-def _refused(payload: dict[str, Any]) -> ProtocolError:
+def _refused(payload: dict[str, Any]) -> ComputeGroupsError:
     message = payload.get("message")
     shown = f"{message!a:.200}" if isinstance(message, str) else "it does not say why"
     if payload.get("code") == "EVERSION":
@@ -96,4 +101,6 @@ def _refused(payload: dict[str, Any]) -> ProtocolError:
             f"the peer takes another version ({shown}); this is {VERSION}; {_UPDATE}",
             code="EVERSION",
         )
+    if payload.get("code") == Busy.default_code:
+        return Busy(f"the peer has no room for another session: {shown}")
     return ProtocolError(f"the peer refused to connect: {shown}", code="ECONNREFUSED")

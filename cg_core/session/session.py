@@ -25,6 +25,7 @@ from cg_core.addresses import Address
 from cg_core.deadlines import Deadlines
 from cg_core.ecmascript_json import JSONValue
 from cg_core.errors import (
+    Busy,
     ClientClosed,
     ComputeGroupsError,
     InvalidValue,
@@ -93,6 +94,7 @@ class Session:
         settings: times and caps.
         peer: the address that the peer must have, if it is known before.
         stamps: the stamps of requests that came before; a target shares one among its sessions.
+        busy: why there is no room for this session, so that its connect is refused (target).
 
     Attributes:
         state: where the session stands.
@@ -108,6 +110,7 @@ class Session:
         *,
         peer: Address | None = None,
         stamps: StampMemory | None = None,
+        busy: Busy | None = None,
     ) -> None:
         self.state = State.CONNECTING
         self.peer = peer
@@ -116,6 +119,7 @@ class Session:
         self._identifiers = identifiers
         self._settings = settings or Settings()
         self._stamps = stamps or StampMemory()
+        self._busy = busy
         self._deadlines: Deadlines[Hashable] = Deadlines()
         self._events: deque[Event] = deque()
         self._transports = Transports(role, self._settings, self._deadlines, self._events)
@@ -330,6 +334,11 @@ class Session:
         self._calls.fail_unsent(ClientClosed("the client was closed before this could be sent"))
         if self._advance(Input.CLOSE) is State.CLOSING:
             self._set_timer(_Timer.CLOSE, self._settings.close_timeout, now)
+
+    def evict(self) -> None:
+        """End a session that is not established, without a word: its place is needed (target)."""
+        self._error = Busy("the session was given up for another one")
+        self._advance(Input.GAVE_UP)
 
     def _call(
         self,
@@ -557,7 +566,8 @@ class Session:
         self._pay_ack()
 
     def _answer_connect(self, transport: Transport, request: Request, now: Instant) -> None:
-        answer = answer_connect(request.payload.data, self._identifiers.session_part())
+        own_part = self._identifiers.session_part()
+        answer = answer_connect(request.payload.data, own_part, self._busy)
         self._delivery.session_id = answer.session_id
         agreed = answer.refusal is None
         response = Response(id=request.id, success=agreed, payload=answer.payload)
@@ -568,7 +578,7 @@ class Session:
     def _take_connect_answer(self, transport: Transport, response: Response, now: Instant) -> None:
         try:
             self._delivery.session_id = session_id_of(response, self._sid)
-        except ProtocolError as error:
+        except (ProtocolError, Busy) as error:
             self._distrust(transport, Input.REFUSED, error, now)
         else:
             self._calls.answered(response)
@@ -619,7 +629,7 @@ class Session:
     # The end
 
     def _distrust(
-        self, transport: Transport, moved_by: Input, error: ProtocolError, now: Instant
+        self, transport: Transport, moved_by: Input, error: ComputeGroupsError, now: Instant
     ) -> None:
         if self._initiates and moved_by is Input.UNVERIFIED:
             if self.state is not State.CONNECTING:
@@ -634,7 +644,7 @@ class Session:
             self._error = self._error or error.bare()
             self._advance(moved_by)
 
-    def distrust(self, error: ProtocolError) -> None:
+    def distrust(self, error: ComputeGroupsError) -> None:
         """What came over a transport, which is gone, was not the peer's (initiator).
 
         Once, it may be the network's fault, and what is missing comes over the next transport;
@@ -647,7 +657,7 @@ class Session:
             self._error = self._error or error.bare()
             self._advance(Input.UNVERIFIED)
 
-    def _break(self, error: ProtocolError, now: Instant) -> None:
+    def _break(self, error: ComputeGroupsError, now: Instant) -> None:
         # The peer does not keep the protocol: tell it so.
         self._error = self._error or error.bare()
         if self._advance(Input.BROKEN) is State.CLOSING:

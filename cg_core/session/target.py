@@ -19,10 +19,11 @@ from cg_core.ecmascript_json import JSONValue
 from cg_core.errors import ComputeGroupsError, InvalidValue, ProtocolError
 from cg_core.identity import Identity
 from cg_core.sealed import Sealed, unseal
-from cg_core.session.events import Event, Transport, TransportDropped
+from cg_core.session.events import Event, SessionOpened, Transport, TransportDropped
 from cg_core.session.identifiers import RandomIdentifiers, Role
 from cg_core.session.instant import Instant
 from cg_core.session.messages import ABSENT, Ack, from_body
+from cg_core.session.places import Capacity, Places
 from cg_core.session.session import Session
 from cg_core.session.settings import Settings
 from cg_core.session.transitions import State
@@ -45,6 +46,7 @@ class Target:
         random_text: gives 21 new random characters of 0-9 a-z A-Z at each call, from the
             operating system's source.
         settings: times and caps of each session.
+        capacity: how many sessions there may be.
         stamps: the stamps of requests that came before.
     """
 
@@ -54,12 +56,14 @@ class Target:
         random_text: Callable[[], str],
         settings: Settings | None = None,
         *,
+        capacity: Capacity | None = None,
         stamps: StampMemory | None = None,
     ) -> None:
         self._identity = identity
         self._random_text = random_text
         self._settings = settings or Settings()
         self._stamps = stamps or StampMemory()
+        self._places = Places(capacity or Capacity())
         self._made = 0
         self._sessions: dict[str, Session] = {}
         self._transports: dict[Transport, Session] = {}  # that have said where they belong
@@ -72,6 +76,11 @@ class Target:
     def __len__(self) -> int:
         """How many sessions there are."""
         return len(self._sessions)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another session, and nobody is away who might come back."""
+        return self._places.is_full
 
     # What the program around takes out
 
@@ -111,6 +120,7 @@ class Target:
         """Somebody has connected, and is to say who it is."""
         self._strangers.add(transport)
         self._deadlines.set((transport,), now.monotonic + self._settings.proof_timeout)
+        self._make_room(transport)
 
     def transport_lost(self, transport: Transport, now: Instant) -> None:
         """A transport is gone. One that was dropped here needs no mention."""
@@ -136,7 +146,7 @@ class Target:
     def _receive_first(self, transport: Transport, sealed: Sealed, now: Instant) -> None:
         message = from_body(sealed.body)
         if message.dcpsid is ABSENT:
-            session = self._new_session()
+            session = self._new_session(sealed.owner)
         elif message.dcpsid in self._sessions:
             session = self._sessions[message.dcpsid]
             if session.peer != sealed.owner:
@@ -151,30 +161,45 @@ class Target:
             raise ProtocolError("no session is resumed like this")
         self._forget(transport)
         self._transports[transport] = session
+        if session.session_id is None:
+            self._make_room(session)
         session.transport_opened(transport, now)
         session.receive_sealed(transport, sealed, now)
         if session.session_id is not None and session.state is not State.CLOSED:
             self._sessions[session.session_id] = session
         self._collect(session)
 
-    def _new_session(self) -> Session:
+    def _new_session(self, peer: Address) -> Session:
         return Session(
             Role.TARGET,
             self._identity,
             self._identifiers(),
             self._settings,
             stamps=self._stamps,
+            busy=self._places.refusal(peer),
         )
+
+    def _make_room(self, newcomer: Hashable) -> None:
+        for gone in self._places.came(newcomer):
+            self._send_away(gone)
+
+    def _send_away(self, gone: Hashable) -> None:
+        if isinstance(gone, Session):
+            gone.evict()
+            self._collect(gone)
+        else:
+            self._drop(gone)
 
     def _identifiers(self) -> RandomIdentifiers:
         self._made += 1
         return RandomIdentifiers(Role.TARGET, self._random_text, connection=self._made)
 
     def _transport_timed_out(self, transport: Transport, now: Instant) -> None:
-        unknown = self._unknown.pop(transport, None)
+        unknown = self._unknown.get(transport)
         if unknown is None:
             self._drop(transport)
             return
+        self._forget(transport)
         session = Session.farewell(
             self._identity,
             self._identifiers(),
@@ -186,6 +211,7 @@ class Target:
             now=now,
         )
         self._transports[transport] = session
+        self._make_room(session)
         self._collect(session)
 
     def _drop(self, transport: Transport) -> None:
@@ -195,6 +221,7 @@ class Target:
     def _forget(self, transport: Transport) -> None:
         self._strangers.discard(transport)
         self._unknown.pop(transport, None)
+        self._places.left(transport)
         self._deadlines.set((transport,), None)
 
     # Sessions
@@ -246,7 +273,13 @@ class Target:
             elif session.session_id is None:
                 continue  # nobody has heard of it
             self._events.append((session.session_id, event))
-        if session.state is State.CLOSED and session.session_id is not None:
-            self._sessions.pop(session.session_id, None)
+            if isinstance(event, SessionOpened):
+                for gone in self._places.proved(session, event.peer):
+                    self._send_away(gone)
+        if session.state is State.CLOSED:
+            self._places.left(session)
+            self._sessions.pop(session.session_id or "", None)
+        else:
+            self._places.stands(session, away=session.state is State.INTERRUPTED)
         self._touched[session] = None
         self._deadlines.set(session, session.next_deadline())

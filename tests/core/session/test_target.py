@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from cg_core import Identity, InvalidValue, Operation, OutcomeUnknown, ProtocolError
+from cg_core import Busy, Identity, InvalidValue, Operation, OutcomeUnknown, ProtocolError
 from cg_core.ecmascript_json import JSONValue, stringify
 from cg_core.sealed import seal
 from cg_core.session import (
+    Capacity,
     Event,
     Instant,
     RandomIdentifiers,
@@ -44,10 +45,10 @@ def at(seconds: float) -> Instant:
 class World:
     """A target, and initiators that are joined to it by hand."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, capacity: Capacity | None = None) -> None:
         numbers = itertools.count()
         self.random_text: Callable[[], str] = lambda: f"{next(numbers):021}"
-        self.target = Target(SERVICE, self.random_text, settings)
+        self.target = Target(SERVICE, self.random_text, settings, capacity=capacity)
         self.events: list[tuple[str | None, Event]] = []
         self.said: list[tuple[Transport, str]] = []
         self.clients: dict[Transport, Client] = {}
@@ -416,6 +417,112 @@ def test_a_peer_of_another_version_is_told_and_sent_away() -> None:
     assert closed.error is not None
     assert closed.error.code == "EVERSION"
     assert len(world.target) == 1
+
+
+# Too many sessions
+
+
+def ended_with(client: Client) -> object:
+    closed = client.events[-1]
+    assert isinstance(closed, SessionClosed)
+    return closed.error
+
+
+def refused(world: World, transport: str, identity: Identity = STRANGER) -> Busy:
+    """What a client is told that finds no room."""
+    client = Client(world, identity)
+    client.session.start(at(5))
+    client.open(transport, at(5))
+    error = ended_with(client)
+    assert isinstance(error, Busy)
+    assert TransportDropped(transport) in world.told()
+    return error
+
+
+def test_where_all_places_are_taken_a_newcomer_is_told_so() -> None:
+    world = World(capacity=Capacity(sessions=2))
+    for name, identity in (("a", CLIENT), ("b", SERVICE)):
+        assert not world.target.is_full
+        Client(world, identity).connect(name, at(0))
+    assert world.target.is_full
+    assert "as many sessions as it can; come back later" in str(refused(world, "c"))
+    assert len(world.target) == 2
+
+
+def test_who_has_been_away_the_longest_makes_room() -> None:
+    world = World(capacity=Capacity(sessions=2))
+    first, second, third = Client(world), Client(world, SERVICE), Client(world, STRANGER)
+    first.connect("a", at(0))
+    second.connect("b", at(0))
+    for client, name in ((second, "b"), (first, "a")):
+        client.session.transport_lost(name, at(1))
+        world.target.transport_lost(name, at(1))
+    assert not world.target.is_full
+    lost = second.session.session_id
+    third.connect("c", at(2))
+    (session_id, closed) = next(each for each in world.events if isinstance(each[1], SessionClosed))
+    assert session_id == lost
+    assert isinstance(closed, SessionClosed)
+    assert isinstance(closed.error, Busy)
+    first.open("d", at(3))
+    assert first.session.state is State.ESTABLISHED
+    assert world.target.is_full
+
+
+def test_a_peer_has_so_many_sessions_and_others_have_theirs() -> None:
+    world = World(capacity=Capacity(sessions_per_peer=1))
+    client = Client(world)
+    client.connect("a", at(0))
+    assert f"{CLIENT.address} has 1 sessions" in str(refused(world, "b", CLIENT))
+    Client(world, STRANGER).connect("c", at(0))
+    client.session.close(at(1))
+    client.flow(at(1))
+    Client(world).connect("d", at(2))
+    assert len(world.target) == 2
+
+
+def test_a_connect_that_is_repeated_locks_nobody_out() -> None:
+    world = World(capacity=Capacity(sessions=2, sessions_per_peer=2, unproved=3))
+    client = Client(world)
+    client.connect("a", at(0))
+    connect = client.said[0]
+    for number in range(10):
+        world.target.transport_opened(number, at(1))
+        assert world.receive(number, connect, now=at(1))
+    # The first of them had to go, the last wait for a proof that nobody can give.
+    assert [number for number in range(10) if TransportDropped(number) in world.told()] == [
+        *range(7)
+    ]
+    Client(world).connect("b", at(2))
+    assert client.ask(at(2))
+    assert world.target.is_full
+
+
+def test_who_says_nothing_makes_room_for_who_comes() -> None:
+    world = World(capacity=Capacity(unproved=2))
+    for name in ("a", "b", "c"):
+        world.target.transport_opened(name, at(0))
+    world.collect(at(0))
+    assert world.told() == [TransportDropped("a")]
+    Client(world).connect("d", at(1))
+    assert world.told()[1] == TransportDropped("b")
+
+
+def test_who_is_to_be_told_that_its_session_is_gone_makes_room_too() -> None:
+    world, client, _ = connected()
+    other = World(capacity=Capacity(unproved=1))
+    last_ack = next(text for text in reversed(client.said) if kind_of(text) == "ack")
+    body = body_of(last_ack)
+    body["dcpsid"] = "1" * 42
+    other.target.transport_opened("a", at(0))
+    other.target.receive("a", seal(CLIENT, stringify(body)), at(0))
+    other.target.handle_timeout(at(1.5))
+    assert '"operation":"close"' in other.collect(at(1.5))[0][1]
+    other.target.transport_opened("b", at(2))
+    other.collect(at(2))
+    dropped, closed = other.told()
+    assert dropped == TransportDropped("a")
+    assert isinstance(closed, SessionClosed)
 
 
 # Many sessions
