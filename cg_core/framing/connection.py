@@ -103,6 +103,11 @@ class Connection(abc.ABC):
         if self._is_active():
             self._part(None, now)
 
+    @property
+    def held(self) -> int:
+        """Characters of what has not wholly come, and of what the peer has not taken."""
+        return 0 if self._state is State.CLOSED else self._queued + self._dcp.held
+
     def next_event(self) -> Event | None:
         """The next event, or None: nothing more has happened."""
         return self._events.popleft() if self._events else None

@@ -24,6 +24,7 @@ from cg_core.framing.limits import DEFAULT_LIMITS, Limits
 from cg_core.json_shapes import from_json, json_text, to_json
 from cg_core.text import type_name
 
+_PIECE_COST = 300  # characters that would take as much memory as a piece does beside its text
 _ACK = "A0000-ACK"
 _EXTENDED = re.compile("E([0-9a-fA-F]{4})(.)", re.DOTALL)
 _UTF_16 = "utf-16-le"
@@ -73,6 +74,12 @@ class DCPTransport:
         for seq, piece in enumerate(_cut(text, size)):
             header = json_text(_Header(self._message_id, seq, total))
             self._to_send.append(f"E{len(header):04x}C{header}{piece}")
+
+    @property
+    def held(self) -> int:
+        """Characters of texts that are not complete, or wait for others; what a piece costs too."""
+        pieces = sum(len(message.pieces) for message in self._incoming.values())
+        return self._held_length + _PIECE_COST * pieces
 
     def strings_to_send(self) -> list[str]:
         """Take out what is to be sent, in order, each as one event."""

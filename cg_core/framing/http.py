@@ -12,10 +12,11 @@ Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 TEXT: Final = ("Content-Type", "text/plain; charset=UTF-8")
 HTML: Final = ("Content-Type", "text/html")
-_JSON: Final = ("Content-Type", "application/json")
+JSON: Final = ("Content-Type", "application/json")
 _NO_STORE: Final = ("cache-control", "no-store")
 # Nothing here depends on cookies, so pages of any origin may come, as to the official service.
 _CORS: Final = ("Access-Control-Allow-Origin", "*")
+_RETRY_AFTER: Final = "10"  # seconds; a session's next attempts come after 0.5, 1.5, 3.5, ...
 
 _ERRORS: Final = {
     0: "Transport unknown",
@@ -41,6 +42,11 @@ class HTTPRequest:
     target: str
     headers: Headers = ()
     body: bytes = attrs.field(default=b"", repr=False)
+
+    @property
+    def path(self) -> str:
+        """The path, as it stands."""
+        return self.target.partition("?")[0]
 
     @property
     def query(self) -> dict[str, str]:
@@ -79,7 +85,12 @@ def answer(status: int, *headers: tuple[str, str], body: bytes = b"") -> HTTPRes
 
 def refusal(code: int) -> HTTPResponse:
     """The answer to a request that has no place here, by engine.io's code for why."""
-    return answer(400, _JSON, body=stringify({"code": code, "message": _ERRORS[code]}).encode())
+    return answer(400, JSON, body=stringify({"code": code, "message": _ERRORS[code]}).encode())
+
+
+def overloaded() -> HTTPResponse:
+    """The answer where there is no room for another connection."""
+    return answer(503, ("Retry-After", _RETRY_AFTER))
 
 
 def preflight(request: HTTPRequest) -> HTTPResponse:

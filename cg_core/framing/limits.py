@@ -58,6 +58,11 @@ class Limits:
     # not, but this is what it would have in its queue.
     response_size: int = 32_000_000
 
+    # Characters that are held of unfinished messages, and wait to be taken, on all connections of a
+    # service. Ten of the longest messages; for more than that the one that has held something for
+    # the longest goes: an honest peer is through with a message in seconds.
+    held_in_all: int = 100_000_000
+
     # Connections at a time. Each costs a few kilobytes here, and a socket or two; for more than
     # this a service has several processes.
     connections: int = 10_000

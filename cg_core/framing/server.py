@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 from cg_core.deadlines import Deadlines
 from cg_core.framing.engineio import Handshake
-from cg_core.framing.http import HTTPRequest, HTTPResponse, answer, preflight, refusal
+from cg_core.framing.http import HTTPRequest, HTTPResponse, overloaded, preflight, refusal
 from cg_core.framing.limits import DEFAULT_LIMITS, Limits
 from cg_core.framing.server_connection import (
     Key,
@@ -28,8 +27,6 @@ from cg_core.framing.server_connection import (
     ServerEvent,
     WebSocketEnded,
 )
-
-_RETRY_AFTER: Final = "10"  # seconds; a session's next attempts come after 0.5, 1.5, 3.5, ...
 
 
 class Server:
@@ -56,8 +53,19 @@ class Server:
         self._ping_timeout = ping_timeout
         self._connections: dict[str, ServerConnection] = {}
         self._keys: dict[Key, ServerConnection] = {}
+        self._holding: dict[str, int] = {}  # by connection; who has held the longest is the first
+        self._held = 0
         self._deadlines: Deadlines[str] = Deadlines()
         self._events: deque[ServerEvent] = deque()
+
+    def __len__(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another connection is refused."""
+        return len(self._connections) >= self._limits.connections
 
     def next_event(self) -> ServerEvent | None:
         """The next thing to do or to know, or None."""
@@ -85,6 +93,11 @@ class Server:
         if connection := self._connections.get(sid):
             connection.close(now)
             self._settle(connection)
+
+    def close_all(self, now: float) -> None:
+        """Say goodbye on all connections."""
+        for sid in tuple(self._connections):
+            self.close(sid, now)
 
     def receive_request(self, key: Key, request: HTTPRequest, now: float) -> None:
         """Take a whole HTTP request. Its answer is an event, for a poll perhaps a late one."""
@@ -165,8 +178,8 @@ class Server:
             code = 3
         elif connection is None and query.get("EIO") != "4":
             code = 5
-        elif connection is None and len(self._connections) >= self._limits.connections:
-            return answer(503, ("Retry-After", _RETRY_AFTER))
+        elif connection is None and self.is_full:
+            return overloaded()
         else:
             return connection
         return refusal(code)
@@ -188,6 +201,18 @@ class Server:
         if connection.has_ended():
             self._connections.pop(connection.sid, None)
         self._deadlines.set(connection.sid, connection.next_deadline())
+        self._hold(connection.sid, connection.held)
+        if self._held > self._limits.held_in_all:
+            longest = self._connections[next(iter(self._holding))]
+            longest.evict()
+            self._settle(longest)
+
+    def _hold(self, sid: str, held: int) -> None:
+        self._held += held - self._holding.get(sid, 0)
+        if held:
+            self._holding[sid] = held
+        else:
+            self._holding.pop(sid, None)
 
     def _emit(self, event: ServerEvent) -> None:
         if isinstance(event, ResponseReady | WebSocketEnded):

@@ -101,6 +101,10 @@ class ServerConnection(Connection):
         """Whether there is nothing more to come, and nothing to take."""
         return self._state is State.CLOSED
 
+    def evict(self) -> None:
+        """End it without a word: what it holds is too much."""
+        self._end(NetworkError("what the connection held was too much, beside others"))
+
     def takes(self, transport: str, method: str) -> bool:
         """Whether a request has a place here."""
         if transport == "polling":

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from cg_core.framing import socketio
 from cg_core.framing.client import target
-from cg_core.framing.connection import Closed, Event, Opened
+from cg_core.framing.connection import Closed, Event, Opened, TextReceived
 from cg_core.framing.http import HTTPRequest, HTTPResponse
 from cg_core.framing.limits import Limits
 from cg_core.framing.server import Server
@@ -249,6 +249,78 @@ def test_what_happens_on_one_connection_costs_the_same_in_a_crowd() -> None:
 
     few, many = costs(crowd(10)), costs(crowd(2_000))
     assert all(cost <= other + 3 for cost, other in zip(many, few, strict=True))
+
+
+# What all connections hold together.
+
+SMALL = Limits(held_in_all=5_000)
+
+
+def open_websocket(server: Server, key: str) -> str:
+    """A connection that is open; its id."""
+    assert server.accept_websocket(key, WEBSOCKET, 0.0) is None
+    server.receive_message(key, "40", 0.0)
+    server.messages_to_send(key)
+    (sid,) = {event.sid for event in events_of(server) if isinstance(event, ConnectionEvent)}
+    return sid
+
+
+def piece(number: int, total: int, length: int) -> str:
+    header = json.dumps({"msgId": 7, "seq": number, "total": total})
+    return "4" + socketio.message(f"E{len(header):04x}C{header}{'x' * length}")
+
+
+def ended(server: Server) -> dict[str, str]:
+    """The connections that have ended, and why."""
+    return {
+        event.sid: str(event.event.error)
+        for event in events_of(server)
+        if isinstance(event, ConnectionEvent) and isinstance(event.event, Closed)
+    }
+
+
+def test_who_has_held_something_the_longest_goes_where_all_hold_too_much() -> None:
+    server = Server(counter(), SMALL)
+    first, second, third = (open_websocket(server, key) for key in "abc")
+    server.receive_message("b", piece(0, 2, 1_000), 0.0)
+    server.receive_message("a", piece(0, 2, 1_000), 0.0)
+    server.receive_message("c", piece(0, 2, 1_000), 0.0)
+    assert ended(server) == {}
+    server.receive_message("a", piece(1, 2, 1_000), 0.0)  # it is whole, and held no longer
+    assert [type(event) for event in inner(events_of(server))] == [TextReceived]
+    server.receive_message("a", piece(0, 3, 2_000), 0.0)
+    server.receive_message("a", piece(1, 3, 500), 0.0)
+    assert "beside others" in ended(server)[second]
+    assert len(server) == 2
+    server.receive_message("a", piece(2, 3, 3_000), 0.0)  # whole at once, so it never counts
+    assert ended(server) == {}
+    assert len(server) == 2
+    for sid in (first, third):
+        server.close(sid, 0.0)
+        server.send(sid, "late")
+    assert len(server) == 2  # they linger for the client's goodbye
+
+
+def test_many_small_pieces_count_for_what_they_cost() -> None:
+    server = Server(counter(), SMALL)
+    sid = open_websocket(server, "a")
+    for number in range(16):
+        server.receive_message("a", piece(number, 1_000, 1), 0.0)
+    assert ended(server) == {}
+    server.receive_message("a", piece(16, 1_000, 1), 0.0)
+    assert sid in ended(server)
+
+
+def test_what_nobody_takes_counts_until_it_is_taken() -> None:
+    server = Server(counter(), SMALL)
+    first, second = (open_websocket(server, key) for key in "ab")
+    server.send(first, "{" + "x" * 2_000)
+    server.send(second, "{" + "x" * 2_000)
+    server.messages_to_send("a")
+    server.send(first, "{" + "x" * 2_000)
+    assert ended(server) == {}
+    server.send(first, "{" + "x" * 2_000)
+    assert list(ended(server)) == [second]
 
 
 class Peer:
