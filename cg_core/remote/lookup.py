@@ -13,7 +13,10 @@ from cg_core.remote.configuration import service_location
 from cg_core.remote.failures import of_answer
 from cg_core.remote.service_url import ServiceURL
 
-_CONFIGURATION = "etc/dcp-config.kvin"
+# At the root, whatever the scheduler's path, and with a version, or an old scheduler would answer in
+# a language of its own. So asks dcp-client.
+_CONFIGURATION = "/etc/dcp-config.kvin"
+_VERSION = "?ver=2.1.0"
 
 
 @attrs.frozen
@@ -32,8 +35,8 @@ class Lookup:
     """
 
     def __init__(self, scheduler: ServiceURL, deadline: float) -> None:
-        self._url = f"{scheduler}{_CONFIGURATION}"
-        self._request: HTTPRequest | None = HTTPRequest("GET", f"{scheduler.path}{_CONFIGURATION}")
+        self._url = f"{scheduler.origin}{_CONFIGURATION}"
+        self._request: HTTPRequest | None = HTTPRequest("GET", _CONFIGURATION + _VERSION)
         self._deadline: float | None = deadline
         self._events: deque[Located | Closed] = deque()
 

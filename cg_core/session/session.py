@@ -99,6 +99,7 @@ class Session:
     Attributes:
         state: where the session stands.
         peer: the peer's address, None before its first message.
+        untaken: how long the answers are that the peer has not acknowledged yet, all together.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Session:
     ) -> None:
         self.state = State.CONNECTING
         self.peer = peer
+        self.untaken = 0
         self._initiates = role is Role.INITIATOR
         self._identity = identity
         self._identifiers = identifiers
@@ -126,9 +128,10 @@ class Session:
         self._delivery = Delivery(identity, identifiers)
         self._calls = Calls(self._deadlines, self._events)
         self._outgoing = Outgoing(self._calls, self._settings.batch_length)
-        # The peer's requests, until our answer is signed, and whether there is an answer.
-        self._asked: dict[str, bool] = {}
+        # The peer's requests, until our answer is signed: how long it is, None without one.
+        self._asked: dict[str, int | None] = {}
         self._unanswered = 0
+        self._on_deck_length = 0  # of the answers in the message on deck
         self._keepalive: Call | None = None  # the last after a resume
         self._sid = ""
         self._connect: OnDeck | None = None
@@ -336,8 +339,8 @@ class Session:
             self._set_timer(_Timer.CLOSE, self._settings.close_timeout, now)
 
     def evict(self) -> None:
-        """End a session that is not established, without a word: its place is needed (target)."""
-        self._error = Busy("the session was given up for another one")
+        """End a session that is not established, without a word (target)."""
+        self._error = Busy("the session was given up, for the sake of others")
         self._advance(Input.GAVE_UP)
 
     def _call(
@@ -363,13 +366,18 @@ class Session:
 
     # The peer's requests
 
-    def respond(self, request_id: str, payload: JSONValue) -> None:
+    def respond(self, request_id: str, payload: JSONValue, length: int = 0) -> None:
         """Answer a request. After the session's end an answer goes nowhere.
+
+        Args:
+            request_id: the request's.
+            payload: the answer.
+            length: how long it is, for the sake of `untaken`.
 
         Raises:
             InvalidValue: there is no such request, or it was answered.
         """
-        self._answer(Response(id=request_id, success=True, payload=payload))
+        self._answer(Response(id=request_id, success=True, payload=payload), length)
 
     def refuse(self, request_id: str, error: ComputeGroupsError) -> None:
         """Answer a request that could not be carried out as it came.
@@ -379,15 +387,16 @@ class Session:
         """
         payload = {"message": error.message, "name": error.name, "code": error.code}
         payload["origin"] = self._identity.address
-        self._answer(Response(id=request_id, success=False, payload=payload))
+        self._answer(Response(id=request_id, success=False, payload=payload), 0)
 
-    def _answer(self, response: Response) -> None:
+    def _answer(self, response: Response, length: int) -> None:
         if self.state is State.CLOSED or self._hasty:
             return
-        if self._asked.get(response.id) is not False:
+        if self._asked.get(response.id, length) is not None:
             raise InvalidValue(f"there is no open request {response.id!a:.80}")
-        self._asked[response.id] = True
+        self._asked[response.id] = length
         self._unanswered -= 1
+        self.untaken += length
         self._outgoing.append(response)
 
     # Sending
@@ -404,7 +413,7 @@ class Session:
         if isinstance(item, Call):
             self._calls.sent(item)
             return self._request(item, now)
-        del self._asked[item.id]
+        self._on_deck_length += self._asked.pop(item.id) or 0
         return attrs.evolve(item, dcpsid=self._delivery.dcpsid, time=now.unix)
 
     def _request(self, call: Call, now: Instant) -> Request:
@@ -509,6 +518,8 @@ class Session:
             raise invalid_message("an ack of nothing that was sent")
         if arrival is Arrival.FRESH:
             self._deadlines.set(_Timer.ACK, None)
+            self.untaken -= self._on_deck_length
+            self._on_deck_length = 0
             if on_deck is not None and on_deck.message_id == self._close_id:
                 self._advance(Input.CLOSE_ACKED)
                 return
@@ -603,7 +614,7 @@ class Session:
         payload = request.payload
         if len(self._asked) >= _MOST_UNTAKEN * self._settings.most_unanswered:
             raise invalid_message("the peer does not take its answers")
-        self._asked[request.id] = False
+        self._asked[request.id] = None
         self._unanswered += 1
         if payload.operation == "keepalive":
             self.respond(request.id, {"success": True})
@@ -676,6 +687,7 @@ class Session:
         self._outgoing.clear()
         self._asked.clear()
         self._unanswered = 0
+        self.untaken = self._on_deck_length
 
     def _give_up(self) -> None:
         if self.state is not State.CLOSING:
@@ -703,6 +715,7 @@ class Session:
         why = "" if self._error is None else f" ({self._error.message})"
         self._calls.fail_sent(f"the session ended before it was answered{why}")
         self._forget_asked()
+        self.untaken = self._on_deck_length = 0
         for timer in (*TransportTimer, *_Timer):
             self._deadlines.set(timer, None)
         self._events.append(SessionClosed(self._error))

@@ -48,6 +48,9 @@ class Target:
         settings: times and caps of each session.
         capacity: how many sessions there may be.
         stamps: the stamps of requests that came before.
+
+    Attributes:
+        untaken: how long the answers are, in all sessions, that their peers have not acknowledged.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class Target:
         self._deadlines: Deadlines[Hashable] = Deadlines()
         self._events: deque[tuple[str | None, Event]] = deque()
         self._touched: dict[Session, None] = {}
+        self.untaken = 0
+        self._untaken: dict[Session, int] = {}
 
     def __len__(self) -> int:
         """How many sessions there are."""
@@ -226,15 +231,23 @@ class Target:
 
     # Sessions
 
-    def respond(self, session_id: str, request_id: str, payload: JSONValue) -> None:
+    def respond(
+        self, session_id: str, request_id: str, payload: JSONValue, length: int = 0
+    ) -> None:
         """Answer a request. After the session's end an answer goes nowhere.
+
+        Args:
+            session_id: whose request it is.
+            request_id: the request's.
+            payload: the answer.
+            length: how long it is, for the sake of `untaken`.
 
         Raises:
             InvalidValue: there is no such request, or it was answered.
         """
         session = self._sessions.get(session_id)
         if session is not None:
-            session.respond(request_id, payload)
+            session.respond(request_id, payload, length)
             self._collect(session)
 
     def refuse(self, session_id: str, request_id: str, error: ComputeGroupsError) -> None:
@@ -261,10 +274,31 @@ class Target:
         self._collect(session)
 
     def close_all(self, now: Instant) -> None:
-        """End all sessions."""
+        """End all sessions, and drop who has not said whose it is.
+
+        Whoever is away hears nothing; it is told when it comes back to whoever is here then.
+        """
         for session in list(self._sessions.values()):
-            session.close(now)
+            if session.state is State.INTERRUPTED:
+                session.evict()
+            else:
+                session.close(now)
             self._collect(session)
+        for transport in [*self._strangers, *self._unknown]:
+            self._drop(transport)
+
+    def make_room_for_answers(self, most: int) -> bool:
+        """Have at most so much `untaken`; where it is more, sessions that are away end.
+
+        Returns:
+            Whether it is so.
+        """
+        if self.untaken > most:
+            away = [session for session in self._untaken if session.state is State.INTERRUPTED]
+            away.sort(key=self._untaken.__getitem__)
+            while away and self.untaken > most:
+                self._send_away(away.pop())  # who has the most
+        return self.untaken <= most
 
     def _collect(self, session: Session) -> None:
         while (event := session.next_event()) is not None:
@@ -283,3 +317,6 @@ class Target:
             self._places.stands(session, away=session.state is State.INTERRUPTED)
         self._touched[session] = None
         self._deadlines.set(session, session.next_deadline())
+        self.untaken += session.untaken - self._untaken.pop(session, 0)
+        if session.untaken:
+            self._untaken[session] = session.untaken

@@ -188,7 +188,7 @@ def test_a_scheduler_tells_where_the_service_is(
         scheduler.instead = configuration(peer.url)
         assert works(caller.connect(scheduler=scheduler.url))
         (asked,) = scheduler.requests
-        assert (asked.method, asked.target) == ("GET", "/etc/dcp-config.kvin")
+        assert (asked.method, asked.target) == ("GET", "/etc/dcp-config.kvin?ver=2.1.0")
 
         monkeypatch.setenv("DCP_SCHEDULER_LOCATION", scheduler.url)
         assert works(caller.connect())

@@ -108,7 +108,7 @@ class Network:
             "websocket"
             if "transport=websocket" in url
             else "scheduler"
-            if url.endswith("etc/dcp-config.kvin")
+            if "/etc/dcp-config.kvin?" in url
             else "polling"
             for url in self.wanted
             if "sid=" not in url
@@ -398,7 +398,7 @@ class Exchange:
     def arrive(self) -> None:
         """The request arrives."""
         network = self.line.program.network
-        is_lookup = self.request.target.endswith("etc/dcp-config.kvin")
+        is_lookup = self.request.path == "/etc/dcp-config.kvin"
         match network.scheduler if is_lookup else network.requests:
             case "works":
                 network.service.server.receive_request(self, self.request, network.time)

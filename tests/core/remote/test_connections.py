@@ -139,5 +139,5 @@ def test_a_question_to_a_scheduler() -> None:
     lookup = Lookup(ServiceURL.parse("https://example.org/path/"), 5.0)
     connection = RequestConnection(Listener(), "https://example.org", lookup, response_size=7)
     (request,) = lookup.requests_to_send()
-    assert connection.url(request) == "https://example.org/path/etc/dcp-config.kvin"
+    assert connection.url(request) == "https://example.org/etc/dcp-config.kvin?ver=2.1.0"
     assert connection.poll_time == math.inf

@@ -769,7 +769,7 @@ def test_the_scheduler_is_asked_first_and_once() -> None:
     network, program = asking(published(URL))
     assert program.ask() == 1
     assert network.kinds() == ["scheduler", "websocket"]
-    assert network.wanted[0] == "https://scheduler.example.org/etc/dcp-config.kvin"
+    assert network.wanted[0] == "https://scheduler.example.org/etc/dcp-config.kvin?ver=2.1.0"
     (lookup,) = [each for each in program.events if isinstance(each, RequestWanted)]
     assert 100_000 < lookup.connection.response_size < 10_000_000
     assert program.graces == [0]

@@ -15,7 +15,7 @@ from cg_core.remote import ServiceURL
 from cg_core.remote.lookup import Located, Lookup
 
 SCHEDULER = ServiceURL.parse("https://scheduler.example.org/path/")
-WHERE = "https://scheduler.example.org/path/etc/dcp-config.kvin"
+WHERE = "https://scheduler.example.org/etc/dcp-config.kvin"
 URL = "https://computegroups.example.org/service/"
 
 
@@ -50,7 +50,7 @@ def error_of(response: HTTPResponse) -> ComputeGroupsError:
 def test_it_asks_once_and_there() -> None:
     lookup = Lookup(SCHEDULER, 5.0)
     (request,) = lookup.requests_to_send()
-    assert (request.method, request.target) == ("GET", "/path/etc/dcp-config.kvin")
+    assert (request.method, request.target) == ("GET", "/etc/dcp-config.kvin?ver=2.1.0")
     assert request.body == b""
     assert lookup.requests_to_send() == []
     assert lookup.next_event() is None

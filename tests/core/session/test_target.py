@@ -509,7 +509,7 @@ def test_who_says_nothing_makes_room_for_who_comes() -> None:
 
 
 def test_who_is_to_be_told_that_its_session_is_gone_makes_room_too() -> None:
-    world, client, _ = connected()
+    _, client, _ = connected()
     other = World(capacity=Capacity(unproved=1))
     last_ack = next(text for text in reversed(client.said) if kind_of(text) == "ack")
     body = body_of(last_ack)
