@@ -13,31 +13,31 @@ that was written for a service expects. A `World` of one's own serves several ca
 
 from __future__ import annotations
 
-import secrets
-import string
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
-from typing import Final, Self, TypeAlias, TypeVar
+from typing import TypeVar
 
-import attrs
-
-from cg_backends.misuse import not_open, used_before
+from cg_backends.local import (
+    DEFAULT_CALLER,
+    AnyIdentity,
+    AsyncLocalClient,
+    Dump,
+    LocalClient,
+    State,
+    caller_of,
+    random_opaque_ids,
+    utc_now,
+)
 from cg_core import (
     PUBLIC_GROUP,
     Address,
-    AsyncClient,
     Caller,
-    Client,
-    ClientClosed,
     Decision,
-    Group,
     GroupName,
     GroupRow,
-    Identity,
-    InvalidArgument,
     InvalidType,
     InvalidValue,
     JobId,
@@ -51,28 +51,19 @@ from cg_core import (
 )
 from cg_core.identifiers import checked_integer
 
+__all__ = [
+    "DEFAULT_CALLER",
+    "AnyIdentity",
+    "AsyncMemoryClient",
+    "MemoryClient",
+    "State",
+    "World",
+    "connect",
+    "connect_async",
+    "forget_worlds",
+]
+
 T = TypeVar("T")
-
-AnyIdentity: TypeAlias = Identity | Address | str
-"""Who calls: here an address will do, since nothing is signed."""
-
-DEFAULT_CALLER: Final = Address("0xca11e4000000000000000000000000000000ca11")
-"""The caller of a client that was made for nobody in particular."""
-
-
-@attrs.frozen
-class State:
-    """What a world holds, for assertions.
-
-    Attributes:
-        groups: by row id, without the public group.
-        jobs: every job that was ever added, in the order of their first add.
-        memberships: by group, in the order in which the jobs joined; without cancelled jobs.
-    """
-
-    groups: tuple[Group, ...]
-    jobs: tuple[JobRow, ...]
-    memberships: tuple[MembershipRow, ...]
 
 
 class World:
@@ -97,9 +88,9 @@ class World:
         public_group: bool = True,
         terms: Terms | None = None,
     ) -> None:
-        self._clock = clock or _utc_now
+        self._clock = clock or utc_now
         self._terms = terms or Terms()
-        self._rows = _Tables(group_ids or count(2), opaque_ids or _random_opaque_ids())
+        self._rows = _Tables(group_ids or count(2), opaque_ids or random_opaque_ids())
         self._lock = threading.Lock()
         if public_group:
             self._rows.save(PUBLIC_GROUP)
@@ -123,6 +114,20 @@ class World:
         with self._lock:
             return self._rows.state()
 
+    def dump(self) -> Dump:
+        """All rows as they stand now, for an archive."""
+        with self._lock:
+            return self._rows.dump()
+
+    def load(self, dump: Dump) -> None:
+        """Take in all rows of an archive, or none of them.
+
+        Raises:
+            InvalidValue: the world has groups or jobs.
+        """
+        with self._lock:
+            self._rows = self._rows.loaded(dump)
+
     def connect(
         self,
         identity: AnyIdentity | None = None,
@@ -130,7 +135,7 @@ class World:
         join_identity: AnyIdentity | None = None,
     ) -> MemoryClient:
         """A sync client of this world, for one caller; see `connect` of this module."""
-        return MemoryClient(self, _caller(identity, join_identity))
+        return MemoryClient(self, caller_of(identity, join_identity))
 
     def connect_async(
         self,
@@ -139,59 +144,28 @@ class World:
         join_identity: AnyIdentity | None = None,
     ) -> AsyncMemoryClient:
         """An async client of this world, for one caller; see `connect_async` of this module."""
-        return AsyncMemoryClient(self, _caller(identity, join_identity))
+        return AsyncMemoryClient(self, caller_of(identity, join_identity))
 
 
-class MemoryClient(Client):
+class MemoryClient(LocalClient[World]):
     """A client of a `World`. It may be used from several threads."""
 
-    def __init__(self, world: World, caller: Caller) -> None:
-        self.world = world
-        self._caller = caller
-        self._closed = False
-
-    def call(self, request: Request[T]) -> T:
-        """Carry out a request, at once; see `Client.call`."""
-        _require_open(self._closed)
-        return self.world.execute(request, self._caller)
-
-    def close(self) -> None:
-        """Refuse further calls; the world stays."""
-        self._closed = True
+    @property
+    def world(self) -> World:
+        """The world, for a look at all that it holds."""
+        return self._place
 
 
-class AsyncMemoryClient(AsyncClient):
+class AsyncMemoryClient(AsyncLocalClient[World]):
     """A client of a `World`, under asyncio and under trio."""
 
-    def __init__(self, world: World, caller: Caller) -> None:
-        # Here, so that who is synchronous need not wait for it. Under asyncio and trio alike it
-        # lets others run, and is where a call can be cancelled.
-        from anyio.lowlevel import checkpoint  # noqa: PLC0415
+    @property
+    def world(self) -> World:
+        """The world, for a look at all that it holds."""
+        return self._place
 
-        self.world = world
-        self._caller = caller
-        self._is_entered = self._closed = False
-        self._checkpoint = checkpoint
-
-    async def __aenter__(self) -> Self:
-        # As the backends that go over a network, so that a test fails where they would.
-        if self._is_entered:
-            raise used_before()
-        self._is_entered = True
-        return self
-
-    async def call(self, request: Request[T]) -> T:
-        """Carry out a request, unless the call is cancelled first; see `AsyncClient.call`."""
-        await self._checkpoint()
-        _require_open(self._closed)
-        if not self._is_entered:
-            raise not_open()
+    async def _execute(self, request: Request[T]) -> T:
         return self.world.execute(request, self._caller)
-
-    async def aclose(self) -> None:
-        """Refuse further calls; the world stays."""
-        self._closed = True
-        await self._checkpoint()
 
 
 def connect(
@@ -226,7 +200,7 @@ def connect(
         insecure: likewise.
         service_address: likewise.
     """
-    return MemoryClient(_world(url, scheduler, world), _caller(identity, join_identity))
+    return MemoryClient(_world(url, scheduler, world), caller_of(identity, join_identity))
 
 
 def connect_async(
@@ -245,7 +219,7 @@ def connect_async(
     service_address: object = None,  # noqa: ARG001
 ) -> AsyncMemoryClient:
     """An async client, for asyncio and trio; the parameters are those of `connect`."""
-    return AsyncMemoryClient(_world(url, scheduler, world), _caller(identity, join_identity))
+    return AsyncMemoryClient(_world(url, scheduler, world), caller_of(identity, join_identity))
 
 
 def forget_worlds() -> None:
@@ -265,39 +239,6 @@ def _world(url: str | None, scheduler: str | None, world: World | None) -> World
     if not isinstance(where, str):
         raise InvalidType(f"{field} must be a str, not {type(where).__name__}")
     return _worlds.setdefault(where.rstrip("/"), World())
-
-
-def _caller(identity: AnyIdentity | None, join_identity: AnyIdentity | None) -> Caller:
-    fault: InvalidArgument
-    try:
-        address = DEFAULT_CALLER if identity is None else _address("identity", identity)
-        if join_identity is None:
-            return Caller(address)
-        return Caller(address, frozenset({_address("join_identity", join_identity)}))
-    except InvalidArgument as error:
-        fault = error
-    finally:
-        del identity, join_identity  # somebody may take a private key for an address (C-13)
-    raise fault.with_traceback(None)
-
-
-def _address(field: str, identity: AnyIdentity) -> Address:
-    return identity.address if isinstance(identity, Identity) else Address(identity, field)
-
-
-def _require_open(closed: bool) -> None:  # noqa: FBT001
-    if closed:
-        raise ClientClosed("this client is closed; make the call before it closes, or connect anew")
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _random_opaque_ids() -> Iterator[str]:
-    alphabet = string.ascii_letters + string.digits
-    while True:
-        yield "".join(secrets.choice(alphabet) for _ in range(22))
 
 
 class _Tables:
@@ -366,7 +307,8 @@ class _Tables:
             case MembershipRow():
                 self._jobs_of_group[row.group_id][row.job_id] = None
                 self._groups_of_job[row.job_id].add(row.group_id)
-                self._current[row.group_id] += 1
+                if not self._jobs[row.job_id].cancelled:
+                    self._current[row.group_id] += 1
 
     def _save_group(self, row: GroupRow) -> None:
         before = self._groups.get(row.id)
@@ -419,3 +361,21 @@ class _Tables:
                 if not self._jobs[job_id].cancelled
             ),
         )
+
+    def dump(self) -> Dump:
+        memberships = (
+            MembershipRow(group_id, job_id)
+            for group_id in sorted(self._jobs_of_group)
+            for job_id in self._jobs_of_group[group_id]
+        )
+        groups = (row for row in self._groups.values() if row.id != PUBLIC_GROUP.id)
+        return Dump(self._last_group_id, (*groups, *self._jobs.values(), *memberships))
+
+    def loaded(self, dump: Dump) -> _Tables:
+        if self._jobs or self._groups.keys() - {PUBLIC_GROUP.id}:
+            raise InvalidValue("this world has groups or jobs; import into a new one")
+        tables = _Tables(self._group_ids, self._opaque_ids)
+        for row in (*self._groups.values(), *dump.rows):
+            tables.save(row)
+        tables._last_group_id = max(self._last_group_id, dump.last_group_id)
+        return tables

@@ -29,7 +29,7 @@ FLOORS = (
     {"exact_numbers", "groups", "sealed"},
     {"descriptors", "rows"},
     {"group_json", "ownership", "requests"},
-    {"clients", "operations", "rules"},
+    {"clients", "operations", "row_json", "rules"},
     {"replies"},
     {
         f"session.{name}"
@@ -57,14 +57,28 @@ FLOORS = (
     {"remote.link"},
     {"remote.client"},
     {"remote.__init__"},
+    {f"service.{name}" for name in ("events", "limits", "metrics", "pages", "rates")},
+    {"service.service"},
+    {"service.__init__"},
     {"__init__"},
 )
 # What several backends share, from the ground up, then the backends.
 BACKEND_FLOORS = (
     {"keystore_files", "misuse", "random_text", "websocket"},
-    {"http", "keystores"},
-    {"remote"},
-    {"asyncio", "memory", "sync", "trio"},
+    {"http", "keystores", "local"},
+    {"archive", "remote"},
+    {"asyncio", "memory", "sql", "sync", "trio"},
+)
+# The durable store's own, from the ground up.
+SQL_FLOORS = (
+    {"columns", "dialects", "turns"},
+    {"tables", "urls"},
+    {"rows"},
+    {"schema"},
+    {"database"},
+    {"clients"},
+    {"store"},
+    {"__init__"},
 )
 # What carries texts knows nothing of what they say.
 FRAMING_STANDS_ON = {"deadlines", "ecmascript_json", "errors", "json_shapes", "text"}
@@ -115,8 +129,9 @@ def climbs(module: str, source: str) -> list[str]:
     below: set[str] = set().union(*FLOORS[: [module in floor for floor in FLOORS].index(True)])
     names = (name.removeprefix("cg_core").removeprefix(".") for name in imported(source)
              if name.startswith(("cg_core", ".")))  # fmt: skip
-    packages = {"session": "session.__init__", "framing": "framing.__init__"}
-    return [name for name in names if packages.get(name, name) not in below]
+    packages = ("framing", "remote", "service", "session")
+    modules = [f"{name}.__init__" if name in packages else name for name in names]
+    return [name for name in modules if name not in below]
 
 
 def test_every_core_module_has_its_floor() -> None:
@@ -166,14 +181,27 @@ def test_climbing_is_found(source: str) -> None:
 def test_no_backend_imports_another(path: Path) -> None:
     """What they have in common stands below them; the command line and the fixtures stand above."""
     users = {ROOT / "cg_backends/pytest_plugin.py", *(ROOT / "cg_backends/cli").glob("*.py")}
-    module = path.relative_to(ROOT / "cg_backends").with_suffix("").as_posix()
+    module = path.relative_to(ROOT / "cg_backends").with_suffix("").parts[0]
     below: set[str] = set().union(*BACKEND_FLOORS[: _floor_of(module)])
     others = {
         name.removeprefix("cg_backends.")
         for name in imported(path.read_text())
-        if name.startswith("cg_backends")
+        if name.startswith("cg_backends") and not name.startswith(f"cg_backends.{module}.")
     }
     assert path in users or others <= below
+
+
+@pytest.mark.parametrize("floor", range(len(SQL_FLOORS)))
+def test_imports_of_the_store_run_one_way(floor: int) -> None:
+    below: set[str] = set().union(*SQL_FLOORS[:floor])
+    for module in SQL_FLOORS[floor]:
+        source = (ROOT / f"cg_backends/sql/{module}.py").read_text()
+        names = {
+            name.removeprefix("cg_backends.sql.")
+            for name in imported(source.partition("if TYPE_CHECKING:")[0])
+            if name.startswith("cg_backends.sql.")
+        }
+        assert names <= below
 
 
 def _floor_of(module: str) -> int:

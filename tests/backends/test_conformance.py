@@ -1,4 +1,7 @@
-"""The in-memory backend conforms: called synchronously, under asyncio, and under trio (C-18)."""
+"""The in-memory backend conforms, and the durable one on each database (C-18).
+
+Each is called synchronously, under asyncio, and under trio.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, Self, TypeVar
+from itertools import product
+from pathlib import Path
+from typing import Any, Self, TypeAlias, TypeVar
 
 import anyio
 import attrs
@@ -19,6 +24,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from cg_backends.conformance import ALICE, BOB, CASES, JOB, Backend, Case, called_synchronously
 from cg_backends.memory import AsyncMemoryClient, World
+from cg_backends.sql import Store
 from cg_core import (
     Caller,
     Client,
@@ -31,46 +37,68 @@ from cg_core import (
     Refused,
     Request,
 )
+from tests.peers.databases import DATABASES, SYSTEMS, empty_url
 
 T = TypeVar("T")
 
 
-@attrs.frozen
-class MemoryBackend:
-    """A world, with sync clients."""
+Place: TypeAlias = World | Store
 
+
+@attrs.frozen
+class SyncBackend:
+    """A place, with sync clients."""
+
+    place: Place
     clients: ExitStack
-    world: World = attrs.field(factory=World)
 
     def connect(self, identity: Identity, *, join_identity: Identity | None = None) -> Client:
-        client = self.world.connect(identity, join_identity=join_identity)
+        client: Client = self.place.connect(identity, join_identity=join_identity)
         return self.clients.enter_context(client)
 
 
 @attrs.frozen
-class AsyncMemoryBackend:
-    """A world, with async clients."""
+class AsyncBackend:
+    """A place, with async clients."""
 
-    portal: BlockingPortal
+    place: Place
     clients: ExitStack
-    world: World = attrs.field(factory=World)
+    portal: BlockingPortal
 
     def connect(self, identity: Identity, *, join_identity: Identity | None = None) -> Client:
-        connect = partial(self.world.connect_async, identity, join_identity=join_identity)
+        connect = partial(self.place.connect_async, identity, join_identity=join_identity)
         return self.clients.enter_context(called_synchronously(connect, self.portal))
 
 
-@pytest.fixture(params=["sync", "asyncio", "trio"])
-def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+WAYS = ("sync", "asyncio", "trio")
+# What an async client does is seen on SQLite; each other database sees one case in so many.
+ONE_IN = 8
+
+
+def runs() -> Iterator[Any]:
+    """Each case, with the places and the ways of calling where it is run."""
+    for number, (name, case) in enumerate(CASES.items()):
+        for place, way in product(("memory", *DATABASES), WAYS):
+            if place not in SYSTEMS or way == "sync" or number % ONE_IN == 0:
+                yield pytest.param(case, (place, way), id=f"{place}-{way}-{name}")
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    name, way = request.param
     with ExitStack() as stack:
-        if request.param == "sync":
-            yield MemoryBackend(stack)
+        place: Place
+        if name == "memory":
+            place = World()
         else:
-            portal = stack.enter_context(start_blocking_portal(request.param))
-            yield AsyncMemoryBackend(portal, stack)
+            place = stack.enter_context(Store(empty_url(name, tmp_path)))
+        if way == "sync":
+            yield SyncBackend(place, stack)
+        else:
+            yield AsyncBackend(place, stack, stack.enter_context(start_blocking_portal(way)))
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("case", "backend"), [*runs()], indirect=["backend"])
 def test_conforms(case: Case, backend: Backend) -> None:
     case(backend)
 

@@ -1,4 +1,4 @@
-"""Whatever callers do, in whatever order: the in-memory backend answers as the naive model does.
+"""Whatever callers do, in whatever order: each store of ours answers as the naive model does.
 
 `pytest --hypothesis-show-statistics` tells how often each request succeeds, and how it is refused.
 """
@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Any, TypeAlias
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, TypeAlias
 
 import attrs
 from hypothesis import event, settings
@@ -24,6 +27,7 @@ from hypothesis.stateful import (
 )
 
 from cg_backends.memory import State, World
+from cg_backends.sql import Store
 from cg_core import (
     AddJobResult,
     Address,
@@ -35,6 +39,7 @@ from cg_core import (
     join_hash,
 )
 from tests.backends.model import Hashed, Model, Name, Record, Shown
+from tests.peers.databases import empty_url
 
 # A small universe, so that paths cross: few callers, keys, secrets and jobs, and many steps.
 DOOR = Address("0x0707070707070707070707070707070707070707")
@@ -118,19 +123,31 @@ Caller: TypeAlias = Person | str
 Given: TypeAlias = dict[str, Any]
 
 
-class WorldAndModel(RuleBasedStateMachine):
-    """A world and the model of it; each rule does one thing to both."""
+class PlaceAndModel(RuleBasedStateMachine):
+    """A place and the model of it; each rule does one thing to both."""
 
     groups: Bundle[int] = Bundle("groups")
+    database: ClassVar[str | None] = None
 
     def __init__(self) -> None:
         super().__init__()
         self.now = datetime(2026, 12, 31, 23, tzinfo=UTC)
-        self.world = World(clock=lambda: self.now, opaque_ids=iter(OPAQUE_IDS))
+        self.left = ExitStack()
+        self.place = self.new_place(clock=lambda: self.now, opaque_ids=iter(OPAQUE_IDS))
+        self.state = self.place.state()
         self.model = Model(iter(OPAQUE_IDS))
         # Every group that ever was, by its row id: its owner and its opaque id.
         self.owners: dict[int, Person] = {}
         self.opaque_ids: dict[int, str] = {}
+
+    def new_place(self, **options: Any) -> World | Store:
+        if self.database is None:
+            return World(**options)
+        folder = Path(self.left.enter_context(TemporaryDirectory()))
+        return self.left.enter_context(Store(empty_url(self.database, folder), **options))
+
+    def teardown(self) -> None:
+        self.left.close()
 
     @initialize(target=groups, caller=anybody, some=st.lists(new_groups, min_size=2, max_size=2))
     def begin(self, caller: Person, some: list[Given]) -> MultipleResults[int]:
@@ -253,13 +270,13 @@ class WorldAndModel(RuleBasedStateMachine):
         ask: Callable[[Client], object],
         expect: Callable[[str], object],
     ) -> Any:
-        """Do one thing to the world and to the model: the same answer, and the same state."""
+        """Do one thing to the place and to the model: the same answer, and the same state."""
         self.now += timedelta(hours=1)
-        client = self.world.connect(person.address, join_identity=person.join_identity)
-        before = self.world.state()
+        client = self.place.connect(person.address, join_identity=person.join_identity)
+        before = self.state
         answer = answer_of(lambda: ask(client))
         own_groups = plain(client.list_groups())
-        after = self.world.state()
+        after = self.state = self.place.state()
         refused = isinstance(answer, type)
         event(f"{request}: {answer.__name__ if refused else 'done'}")
 
@@ -378,5 +395,28 @@ def require_ownership(before: State, after: State, caller: Address) -> None:
         assert jobs_now[membership.job_id].owner == caller
 
 
-TestMemoryAnswersAsTheModel = WorldAndModel.TestCase
+class MemoryAndModel(PlaceAndModel):
+    pass
+
+
+class SQLiteAndModel(PlaceAndModel):
+    database = "sqlite"
+
+
+class MariaDBAndModel(PlaceAndModel):
+    database = "mariadb"
+
+
+class PostgreSQLAndModel(PlaceAndModel):
+    database = "postgresql"
+
+
+TestMemoryAnswersAsTheModel = MemoryAndModel.TestCase
+TestSQLiteAnswersAsTheModel = SQLiteAndModel.TestCase
+TestMariaDBAnswersAsTheModel = MariaDBAndModel.TestCase
+TestPostgreSQLAnswersAsTheModel = PostgreSQLAndModel.TestCase
 TestMemoryAnswersAsTheModel.settings = settings(max_examples=2 * settings().max_examples)
+# The rules are the same; what a database does with their rows is seen in few runs.
+TestSQLiteAnswersAsTheModel.settings = settings(max_examples=settings().max_examples)
+TestMariaDBAnswersAsTheModel.settings = settings(max_examples=settings().max_examples // 10)
+TestPostgreSQLAnswersAsTheModel.settings = settings(max_examples=settings().max_examples // 10)
