@@ -15,16 +15,28 @@ import attrs
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import framing, hashing, imports, memory, remote, requests, session
+from benchmarks import (
+    framing,
+    hashing,
+    imports,
+    memory,
+    remote,
+    requests,
+    service,
+    session,
+    store,
+)
 from benchmarks.measure import Figure
 
 SUBJECTS = {
     "hashing": hashing,
     "requests": requests,
     "memory": memory,
+    "store": store,
     "session": session,
     "framing": framing,
     "remote": remote,
+    "service": service,
     "imports": imports,
 }
 LIBRARIES = ("attrs", "cattrs", "coincurve", "eth-hash", "safe-pysha3")

@@ -168,12 +168,13 @@ def _path_of(name: str, environment: Mapping[str, str]) -> Path:
     try:
         if "/" in name or "\\" in name:
             return Path(name).expanduser()
-        return _folder(environment) / f"{name}.keystore"
+        return dcp_folder(environment) / f"{name}.keystore"
     except RuntimeError as error:
         raise InvalidValue(f"the keystore {name} is in a home folder, but: {error}") from None
 
 
-def _folder(environment: Mapping[str, str]) -> Path:
+def dcp_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where DCP's own programs keep what is theirs: keystores, and here a store."""
     # A variable that is set to nothing counts as not set, as in the official client.
     if resources := environment.get("DCP_RESOURCE_DIR"):
         return Path(resources)

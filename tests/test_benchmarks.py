@@ -32,7 +32,7 @@ def test_a_quick_run_gives_every_figure(tmp_path: Path) -> None:
         "packets",
         "DCP transport",
         "import",
-        *(["sync, websocket, 1 caller"] if missing() is None else []),
+        *(["sync, websocket, 1 caller", "service over sqlite"] if missing() is None else []),
     ):
         assert work in works
     assert all(figure["value"] > 0 and figure["ratio"] > 0 for figure in figures)

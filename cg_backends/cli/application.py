@@ -6,9 +6,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
+
+_AT_LEAST_0 = click.IntRange(min=0)
+_AT_LEAST_1 = click.IntRange(min=1)
+_RATE = _SECONDS = click.FloatRange(min=0, min_open=True)
 
 
 class _Application(click.Group):
@@ -38,6 +43,7 @@ def cg() -> None:
     Examples:
       cg demo               see the whole API at work, in memory
       cg hash "my group"    the join hash of a group's secret
+      cg serve              a service of your own, at http://127.0.0.1:9800/
     """
 
 
@@ -92,3 +98,150 @@ def hash_(
         )
     secret = join_secret(from_stdin=join_secret_stdin, environment_name=join_secret_env)
     click.echo(join_hash(join_key, secret).reveal())
+
+
+@cg.command()
+@click.option(
+    "--listen", default="127.0.0.1:9800", show_default=True, metavar="HOST:PORT", help="Where."
+)
+@click.option(
+    "--store",
+    metavar="URL",
+    help="The database: sqlite:///path, mariadb://..., postgresql://... "
+    "[default: compute-groups.db in DCP's folder, ~/.dcp]",
+)
+@click.option(
+    "--store-env", metavar="NAME", help="Take the URL, which may hold a password, from NAME."
+)
+@click.option(
+    "--identity",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The keystore with the service's key, made if there is none. "
+    "[default: compute-groups-service.keystore in DCP's folder]",
+)
+@click.option("--url", help="Where clients find the service, if not where it listens.")
+@click.option(
+    "--allow-create",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Who may create groups (repeatable), or `anyone`. "
+    "[default: anyone, where only this machine can call]",
+)
+@click.option(
+    "--public-group/--no-public-group", default=True, help="Whether there is a public group."
+)
+@click.option(
+    "--public-jobs",
+    default=1_000,
+    type=_AT_LEAST_0,
+    show_default=True,
+    help="Most jobs of a caller in it.",
+)
+@click.option(
+    "--max-sessions", default=10_000, type=_AT_LEAST_1, show_default=True, help="Sessions in all."
+)
+@click.option(
+    "--max-sessions-per-peer",
+    default=1_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="... of one peer.",
+)
+@click.option(
+    "--max-unproved",
+    default=2_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Connections that have not said whose they are.",
+)
+@click.option(
+    "--proof-time",
+    default=30.0,
+    type=_SECONDS,
+    show_default=True,
+    help="Seconds that they may take to say so.",
+)
+@click.option(
+    "--max-connections",
+    default=10_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Connections in all.",
+)
+@click.option(
+    "--max-message",
+    default=10_000_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Characters of a message.",
+)
+@click.option(
+    "--max-held",
+    default=100_000_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Characters of what has not wholly come, and of what is not taken yet, in all.",
+)
+@click.option(
+    "--calls-per-second",
+    default=1_000.0,
+    type=_RATE,
+    show_default=True,
+    help="Calls a second of one caller.",
+)
+@click.option(
+    "--calls-at-once",
+    default=5_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="... after a while without calls.",
+)
+@click.option(
+    "--linger",
+    default=7_300.0,
+    type=_SECONDS,
+    show_default=True,
+    help="Seconds that a session outlives its peer.",
+)
+@click.option(
+    "--stamps",
+    default=10_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Calls of one caller kept from replay.",
+)
+@click.option(
+    "--log-level",
+    default="INFO",
+    show_default=True,
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
+    help="DEBUG tells of each call.",
+)
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="A line for people, or a JSON object.",
+)
+def serve(**options: Any) -> None:
+    """Serve compute groups to Python's clients and to the official one.
+
+    The groups are kept in a database, the service's key in a keystore; both are made on first use.
+    SIGINT and SIGTERM end it: what was asked is answered, and all are told goodbye.
+
+    \b
+    Examples:
+      cg serve
+      cg serve --store sqlite:///farm.db
+      cg serve --listen 0.0.0.0:9800 --allow-create 0x8e077691A9f7152F7F709479233d06FA5273c15d
+    """
+    try:
+        from cg_backends.cli.serve import Options, serve
+    except ModuleNotFoundError as error:
+        need = f"cg serve needs {error.name}: pip install 'compute-groups[service]'"
+        raise click.UsageError(need) from None
+    try:
+        serve(Options(**options))
+    except ModuleNotFoundError as error:  # a database's driver
+        raise click.UsageError(str(error)) from None

@@ -13,8 +13,8 @@ from cg_core.remote.configuration import service_location
 from cg_core.remote.failures import of_answer
 from cg_core.remote.service_url import ServiceURL
 
-# At the root, whatever the scheduler's path, and with a version, or an old scheduler would answer in
-# a language of its own. So asks dcp-client.
+# At the root, whatever the scheduler's path, and with a version, without which it would answer with
+# source code. So asks dcp-client.
 _CONFIGURATION = "/etc/dcp-config.kvin"
 _VERSION = "?ver=2.1.0"
 

@@ -1,18 +1,20 @@
-"""The remote backends conform, against services that we wrote and that others wrote (C-18).
+"""The remote backends conform, against our service and against what others wrote (C-18).
 
-Each runs all cases over each transport against one of two peers, the official Target or ours, and a
-selection against the other; by polling also against servers that know nothing but Socket.IO.
+Each runs all cases over each transport against our service, over a store in SQLite. Against the
+official Target each runs all cases over one transport and a selection over the other; by polling
+also a selection against servers that know nothing but Socket.IO.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache, partial
-from itertools import product
-from typing import Any, Final, TypeVar
+from itertools import count, product
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 import pytest
@@ -20,11 +22,13 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from cg_backends.conformance import ALICE, CASES, CODES
 from cg_backends.memory import World
+from cg_backends.sql import Store
 from cg_core import Caller, Client, Identity, Refused, Request
 from cg_core.remote import TransportName
 from tests.backends.remote import BACKENDS, TRANSPORTS, client_in, client_of, event_loop
 from tests.core.arguments import METHODS
 from tests.peers.in_process import in_process
+from tests.peers.live_service import live_service
 from tests.peers.node import official_target, socketio_server
 from tests.peers.python_socketio import python_socketio
 from tests.peers.rules import Answer, rules
@@ -41,14 +45,6 @@ def official(answer: Answer) -> Iterator[str]:
     """dcp-client's Target."""
     with official_target(answer, private_key=secrets.token_hex(32), polling=True) as peer:
         yield peer.url
-
-
-@contextmanager
-def ours(answer: Answer) -> Iterator[str]:
-    """Our server."""
-    with in_process(answer) as peer:
-        yield peer.url
-    assert set(peer.acted_on.values()) == {1}
 
 
 @contextmanager
@@ -80,25 +76,53 @@ def on_node_socketio(answer: Answer) -> Iterator[str]:
     assert set(sockets.service.acted_on.values()) == {1}
 
 
-PEERS: Final[dict[str, Callable[[Answer], AbstractContextManager[str]]]] = {
+FOREIGN: Final[dict[str, Callable[[Answer], AbstractContextManager[str]]]] = {
     "official": official,
-    "ours": ours,
     "python-socketio": on_python_socketio,
     "node-socketio": on_node_socketio,
 }
 
 
-class Worlds:
-    """What a peer answers: the rules, over a world that is made anew for each case."""
+class Peer(Protocol):
+    """What is called."""
 
-    def __init__(self) -> None:
+    url: str
+
+    def begin(self) -> None:
+        """Empty it, for the next case."""
+
+
+class ForeignPeer:
+    """What others wrote. It answers what our rules say, over a world."""
+
+    def __init__(self, name: str, running: ExitStack) -> None:
         self.begin()
+        self.url = running.enter_context(FOREIGN[name](self._answered))
 
     def begin(self) -> None:
         self._answer = rules(World())
 
-    def answer(self, *asked: Any) -> Any:
+    def _answered(self, *asked: Any) -> Any:
         return self._answer(*asked)
+
+
+class OurService:
+    """Our service, over a store in SQLite."""
+
+    def __init__(self, folder: Path, running: ExitStack) -> None:
+        self._folder = folder
+        self._files = count()
+        self._stores = running.enter_context(ExitStack())
+        self.begin()
+        self.url = running.enter_context(live_service(self)).url
+
+    def begin(self) -> None:
+        self._stores.close()
+        url = f"sqlite:///{self._folder}/{next(self._files)}.db"
+        self._store = self._stores.enter_context(Store(url))
+
+    def execute_all(self, asked: Sequence[tuple[Request[Any], Caller]]) -> list[object]:
+        return self._store.execute_all(asked)
 
 
 # Each case, where it is to run
@@ -130,10 +154,12 @@ SELECTION: Final = (
 
 
 def places() -> Iterator[tuple[str, TransportName, str, str]]:
-    """(backend, transport, peer, case): all cases at every second place, as on a chessboard."""
+    """(backend, transport, peer, case); against the official one as on a chessboard."""
     for (row, backend), (column, transport) in product(enumerate(BACKENDS), enumerate(TRANSPORTS)):
-        most, least = ("official", "ours") if (row + column) % 2 else ("ours", "official")
-        cases = {most: tuple(CASES), least: SELECTION}
+        cases = {
+            "ours": tuple(CASES),
+            "official": tuple(CASES) if (row + column) % 2 else SELECTION,
+        }
         if transport == "polling":
             cases |= {"python-socketio": SELECTION, "node-socketio": SELECTION}
         for peer, names in cases.items():
@@ -164,14 +190,15 @@ class RemoteBackend:
 
 
 @pytest.fixture(scope="module")
-def peer_of() -> Iterator[Callable[[str], tuple[str, Worlds]]]:
-    """Gives a peer that runs until the last case is over: its URL and its worlds."""
+def peer_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Peer]]:
+    """Gives a peer that runs until the last case is over."""
     with ExitStack() as running:
 
         @cache
-        def peer_of(name: str) -> tuple[str, Worlds]:
-            worlds = Worlds()
-            return running.enter_context(PEERS[name](worlds.answer)), worlds
+        def peer_of(name: str) -> Peer:
+            if name == "ours":
+                return OurService(tmp_path_factory.mktemp("stores"), running)
+            return ForeignPeer(name, running)
 
         yield peer_of
 
@@ -189,13 +216,13 @@ def test_conforms(
     transport: TransportName,
     peer: str,
     case: str,
-    peer_of: Callable[[str], tuple[str, Worlds]],
+    peer_of: Callable[[str], Peer],
     loop_of: Callable[[str], BlockingPortal | None],
 ) -> None:
-    url, worlds = peer_of(peer)
-    worlds.begin()
+    called = peer_of(peer)
+    called.begin()
     with ExitStack() as clients:
-        CASES[case](RemoteBackend(url, loop_of(backend), backend, transport, clients))
+        CASES[case](RemoteBackend(called.url, loop_of(backend), backend, transport, clients))
 
 
 # That these are tests of what they claim
@@ -229,8 +256,9 @@ def test_each_backend_meets_each_peer_over_each_transport() -> None:
     assert set(met.values()) == {len(CASES), len(SELECTION)}
     for backend, transport in product(BACKENDS, TRANSPORTS):
         peers = {peer for where, by, peer in met if (where, by) == (backend, transport)}
-        assert peers == (set(PEERS) if transport == "polling" else {"official", "ours"})
-        assert max(met[backend, transport, peer] for peer in peers) == len(CASES)
+        foreign = set(FOREIGN) if transport == "polling" else {"official"}
+        assert peers == {"ours", *foreign}
+        assert met[backend, transport, "ours"] == len(CASES)
     for peer in ("official", "ours"):
         assert {by for _, by, whom in met if whom == peer} == set(TRANSPORTS)
 

@@ -2,6 +2,7 @@
 
     official_target    dcp-client's Target, which asks us for its answers
     official_client    dcp-client's client of compute groups
+    official_protocol  dcp-client's protocol, spoken as nobody should
     socketio_server    a Socket.IO server that passes texts on
 
 A test that starts one is skipped where there is no Node (with --all-peers it fails).
@@ -80,12 +81,14 @@ class OfficialError(Exception):
     Attributes:
         message: its message.
         code: its code, where it has one.
+        returned: whether a function of dcp/compute-groups returned it; else it was thrown.
     """
 
-    def __init__(self, message: str, code: str | None) -> None:
+    def __init__(self, message: str, code: str | None, *, returned: bool = False) -> None:
         super().__init__(message, code)
         self.message = message
         self.code = code
+        self.returned = returned
 
 
 @attrs.frozen
@@ -103,14 +106,8 @@ class Load:
     calls_per_second: float
 
 
-class OfficialClient:
-    """dcp-client as a client; see `official_client`. It may be used from several threads.
-
-    Attributes:
-        address: the address of its key.
-    """
-
-    address: Address
+class OfficialScript:
+    """A script whose functions are called, by several threads if need be."""
 
     def __init__(self) -> None:
         self._ids = count(1)
@@ -119,10 +116,10 @@ class OfficialClient:
         self._has_ended = False
 
     def start(self, method: str, *args: JSONValue) -> Future[Any]:
-        """Begin a call: of a function of dcp/compute-groups, or of those of the script.
+        """Begin a call of a function of the script.
 
         Returns:
-            What the function gave; or an OfficialError, thrown by it or returned in its result.
+            What the function gave, or an OfficialError.
         """
         assert self._process is not None
         id = next(self._ids)
@@ -136,6 +133,42 @@ class OfficialClient:
     def call(self, method: str, *args: JSONValue) -> Any:
         """As `start`, and wait for the result."""
         return self.start(method, *args).result(PATIENCE)
+
+    def started(self, process: NodeProcess) -> None:
+        """The script runs."""
+        self._process = process
+
+    def answered(self, _: NodeProcess, answer: Any) -> None:
+        """A call has come to an end."""
+        call = self._calls.pop(answer["id"])
+        if "error" in answer:
+            error = answer["error"]
+            call.set_exception(
+                OfficialError(
+                    error["message"], error.get("code"), returned=error.get("returned", False)
+                )
+            )
+        else:
+            call.set_result(answer.get("result"))
+
+    def ended(self) -> None:
+        """The script runs no more; nobody waits in vain."""
+        self._has_ended = True
+        while self._calls:
+            _, call = self._calls.popitem()
+            call.set_exception(RuntimeError("the official client has ended"))
+
+
+class OfficialClient(OfficialScript):
+    """dcp-client as a client; see `official_client`.
+
+    It has the functions of dcp/compute-groups, and those of the script.
+
+    Attributes:
+        address: the address of its key.
+    """
+
+    address: Address
 
     def request(
         self,
@@ -166,44 +199,36 @@ class OfficialClient:
 
     def started(self, process: NodeProcess) -> None:
         """The client runs."""
-        self._process = process
+        super().started(process)
         self.address = Address(process.greeting.result()["address"])
-
-    def answered(self, _: NodeProcess, answer: Any) -> None:
-        """A call has come to an end."""
-        call = self._calls.pop(answer["id"])
-        if "error" in answer:
-            call.set_exception(
-                OfficialError(answer["error"]["message"], answer["error"].get("code"))
-            )
-        else:
-            call.set_result(answer.get("result"))
-
-    def ended(self) -> None:
-        """The client runs no more; nobody waits in vain."""
-        self._has_ended = True
-        while self._calls:
-            _, call = self._calls.popitem()
-            call.set_exception(RuntimeError("the official client has ended"))
 
 
 @contextmanager
 def official_client(
-    url: str, *, private_key: str, transports: Sequence[str] = ()
+    url: str | None = None,
+    *,
+    private_key: str,
+    scheduler: str | None = None,
+    transports: Sequence[str] = (),
 ) -> Iterator[OfficialClient]:
-    """dcp-client as a client of the service at a location.
+    """dcp-client as a client of a service.
 
     Args:
         url: the location of the service.
         private_key: the client's identity, 64 hex digits.
+        scheduler: without a url, the location of the scheduler that tells it; without either, the
+            client's method `moveTo` does.
         transports: "websocket" and "polling", in the order in which it is to try them; its own
             order if not given.
     """
     client = OfficialClient()
     options = [f"--transport={transport}" for transport in transports]
+    if url is not None:
+        options.append(f"--url={url}")
+    elif scheduler is not None:
+        options.append(f"--scheduler={scheduler}")
     with node_process(
         "official_client.js",
-        f"--url={url}",
         *options,
         private_key=private_key,
         handle=client.answered,
@@ -211,6 +236,17 @@ def official_client(
     ) as process:
         client.started(process)
         yield client
+
+
+@contextmanager
+def official_protocol() -> Iterator[OfficialScript]:
+    """dcp-client's protocol, spoken as nobody should; its functions are in official_protocol.js."""
+    script = OfficialScript()
+    with node_process(
+        "official_protocol.js", handle=script.answered, ended=script.ended
+    ) as process:
+        script.started(process)
+        yield script
 
 
 class SocketIOServer:

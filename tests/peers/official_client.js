@@ -4,10 +4,15 @@
 //
 //   stdout  {address}                                                         once it is ready
 //   stdin   {id, method, args}
-//   stdout  {id, result} or {id, error: {message, code, name}}
+//   stdout  {id, result} or {id, error: {message, code, name, returned}}
 //
-// The methods are those of dcp/compute-groups, and two more:
+// The service is at --url, or where the scheduler at --scheduler says, or where it is moved to. The
+// methods are those of dcp/compute-groups, and more:
 //
+//   exported()                                 the names of the functions of dcp/compute-groups
+//   session()                                  the id of the session that those use
+//   closeSession()                             closes it, until the service has hung up
+//   moveTo(url)                                has them call another service
 //   request(operation, data, keys, guardian)   any request, over a connection of its own; `keys` are
 //                                              the private keys that authorize it (join by address)
 //                                              to the guardian, or else to the service
@@ -19,12 +24,18 @@ const { read, said, write } = require('./lines');
 const { values: options } = parseArgs({
   options: {
     url: { type: 'string' },
+    scheduler: { type: 'string' },
     transport: { type: 'string', multiple: true },
   },
 });
 
 async function main() {
-  await require('dcp-client').init({ parseArgv: false });
+  if (options.scheduler) {
+    delete process.env.DCP_CONFIG_LOCATION;
+    process.env.DCP_SCHEDULER_LOCATION = options.scheduler;
+  }
+  // What goes wrong in it is thrown: on stdout are our answers.
+  await require('dcp-client').init({ parseArgv: false, reportErrors: false });
   const computeGroups = require('dcp/compute-groups');
   const wallet = require('dcp/wallet');
   const { DcpURL } = require('dcp/dcp-url');
@@ -32,16 +43,41 @@ async function main() {
 
   const identity = await new wallet.Keystore(process.env.PEER_PRIVATE_KEY, '');
   wallet.addId(identity);
-  const service = { location: new DcpURL(options.url) };
-  dcpConfig.scheduler.services = { computeGroups: service };
   if (options.transport) {
     dcpConfig.dcp.connectionOptions.default.socketio = { transports: options.transport };
   }
 
-  let connection;
+  let connection; // that of `request`
+
+  function moveTo(url) {
+    dcpConfig.scheduler.services = { computeGroups: { location: new DcpURL(url) } };
+    connection = undefined;
+  }
+  if (options.url) moveTo(options.url);
+
+  const exported = () => Object.keys(computeGroups);
+
+  const session = () => computeGroups.serviceConnection.dcpsid;
+
+  // Over when the service hangs up. The goodbye for which dcp-client waits 7 seconds rarely comes.
+  function closeSession() {
+    const closing = computeGroups.serviceConnection;
+    closing.options.closeTimeout = 1;
+    return new Promise((resolve) => {
+      closing.on('disconnect', () => resolve());
+      closing.on('close', () => resolve());
+      closing.close();
+    });
+  }
+
+  // Its result is a response, which holds all that it belongs to; undefined if it failed.
+  async function keepAlive() {
+    const response = await computeGroups.keepAlive();
+    return response && { success: response.success, payload: response.payload };
+  }
 
   async function request(operation, data, keys = [], guardian = null) {
-    connection ??= new Connection(service, { identity });
+    connection ??= new Connection(dcpConfig.scheduler.services.computeGroups, { identity });
     const message = new connection.Request({ operation, data });
     const believer = guardian ? new wallet.Address(guardian) : undefined;
     for (const key of keys) await message.authorize(await new wallet.Keystore(key, ''), believer);
@@ -68,12 +104,14 @@ async function main() {
     return { median: quantile(0.5), p99: quantile(0.99), callsPerSecond: calls / seconds };
   }
 
-  // Refusals come by three routes: returned, returned within a payload, thrown. Here: thrown.
+  const own = { exported, session, closeSession, moveTo, keepAlive, request, load };
+
+  // Failures come by three routes: thrown, returned, returned within a payload. The first two are
+  // thrown here.
   async function call(method, args) {
-    const own = { request, load }[method];
-    if (own) return own(...args);
+    if (method in own) return own[method](...args);
     const result = await computeGroups[method](...args);
-    if (result?.error instanceof Error) throw result.error;
+    if (result?.error instanceof Error) throw Object.assign(result.error, { returned: true });
     return result;
   }
 
@@ -81,7 +119,7 @@ async function main() {
     try {
       write({ id, result: await call(method, args) });
     } catch (error) {
-      write({ id, error: said(error) });
+      write({ id, error: { ...said(error), returned: error.returned } });
     }
   });
   write({ address: String(identity.address) });

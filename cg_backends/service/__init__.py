@@ -1,0 +1,1 @@
+"""The service: a store of groups, served over HTTP and WebSocket."""
