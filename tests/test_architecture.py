@@ -67,19 +67,28 @@ BACKEND_FLOORS = (
     {"keystore_files", "misuse", "random_text", "websocket"},
     {"http", "keystores", "local"},
     {"archive", "remote"},
-    {"asyncio", "memory", "sql", "sync", "trio"},
+    {"asyncio", "memory", "service", "sql", "sync", "trio"},
 )
-# The durable store's own, from the ground up.
-SQL_FLOORS = (
-    {"columns", "dialects", "turns"},
-    {"tables", "urls"},
-    {"rows"},
-    {"schema"},
-    {"database"},
-    {"clients"},
-    {"store"},
-    {"__init__"},
-)
+# Those that are packages, each from the ground up.
+PACKAGE_FLOORS = {
+    "sql": (
+        {"columns", "dialects", "turns"},
+        {"tables", "urls"},
+        {"rows"},
+        {"schema"},
+        {"database"},
+        {"clients"},
+        {"store"},
+        {"__init__"},
+    ),
+    "service": (
+        {"__init__", "asgi", "listening", "log", "socket_limits"},
+        {"execution", "protocols"},
+        {"open_files"},
+        {"application", "http_server"},
+        {"running"},
+    ),
+}
 # What carries texts knows nothing of what they say.
 FRAMING_STANDS_ON = {"deadlines", "ecmascript_json", "errors", "json_shapes", "text"}
 
@@ -191,17 +200,20 @@ def test_no_backend_imports_another(path: Path) -> None:
     assert path in users or others <= below
 
 
-@pytest.mark.parametrize("floor", range(len(SQL_FLOORS)))
-def test_imports_of_the_store_run_one_way(floor: int) -> None:
-    below: set[str] = set().union(*SQL_FLOORS[:floor])
-    for module in SQL_FLOORS[floor]:
-        source = (ROOT / f"cg_backends/sql/{module}.py").read_text()
-        names = {
-            name.removeprefix("cg_backends.sql.")
-            for name in imported(source.partition("if TYPE_CHECKING:")[0])
-            if name.startswith("cg_backends.sql.")
-        }
-        assert names <= below
+@pytest.mark.parametrize("package", PACKAGE_FLOORS)
+def test_imports_within_a_backend_run_one_way(package: str) -> None:
+    below: set[str] = set()
+    for floor in PACKAGE_FLOORS[package]:
+        for module in floor:
+            source = (ROOT / f"cg_backends/{package}/{module}.py").read_text()
+            names = {
+                name.removeprefix(f"cg_backends.{package}.")
+                for name in imported(source.partition("if TYPE_CHECKING:")[0])
+                if name.startswith(f"cg_backends.{package}.")
+            }
+            assert names <= below
+        below |= floor
+    assert below == {path.stem for path in (ROOT / "cg_backends" / package).glob("*.py")}
 
 
 def _floor_of(module: str) -> int:
