@@ -66,22 +66,15 @@ class Execution:
             ]
             asked = [(each.request, each.caller) for each in batch]
             outcomes = await loop.run_in_executor(self._thread, self._outcomes, asked)
-            try:
-                self._done(list(zip([each.id for each in batch], outcomes, strict=True)))
-            except Exception as error:  # of ours; who waits for these answers waits in vain
-                _log_fault("the answers could not be given", error)
+            self._done([(each.id, outcome) for each, outcome in zip(batch, outcomes, strict=True)])
 
     def _outcomes(self, asked: Sequence[tuple[Request[Any], Caller]]) -> Sequence[object]:
         try:
-            return self._store.execute_all(asked)
+            outcomes = self._store.execute_all(asked)
+            return [outcome for _, outcome in zip(asked, outcomes, strict=True)]
         except Exception as error:
-            # A fault of ours, which may have come after the commit.
-            _log_fault("the store failed", error)
+            # A fault of ours, which may have come after the commit. Its message may hold secrets.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("the store failed: %s\n%s", type(error).__name__, where)
             fault = OutcomeUnknown("the service failed in the midst of it; its log says where")
             return [fault] * len(asked)
-
-
-def _log_fault(what: str, error: Exception) -> None:
-    # Its message may hold secrets.
-    where = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("%s: %s\n%s", what, type(error).__name__, where)
