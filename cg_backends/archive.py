@@ -11,15 +11,14 @@ hashes, which suffice to join: it is made for its owner alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import IO, Any, Final, Protocol, TypeVar
 
 from cg_backends.keystore_files import AnyPath, checked_path
 from cg_backends.local import Dump
+from cg_backends.new_files import new_file
 from cg_core import (
     PUBLIC_GROUP,
     ComputeGroupsError,
@@ -111,11 +110,8 @@ def _line(value: Any) -> bytes:
 def _new_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that is there when all is written, as a whole, or never; for its owner alone."""
     try:
-        with NamedTemporaryFile(dir=path.parent, prefix=".new-") as file:
+        with new_file(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-            os.link(file.name, path)  # unlike a rename, it replaces nothing
     except FileExistsError:
         fault = "it exists; choose another path, or move it away first"
     except OSError as error:

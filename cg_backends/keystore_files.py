@@ -14,12 +14,12 @@ import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from types import ModuleType
 from typing import Any, Final, ParamSpec, TypeAlias, TypeVar
 
 import attrs
 
+from cg_backends.new_files import new_file
 from cg_core import (
     Address,
     ComputeGroupsError,
@@ -265,13 +265,7 @@ def write_new(path: Path, text: str) -> None:
     """Write a file that is not there yet, for its owner alone: as a whole or not at all."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Made for its owner alone, and given its name when it is complete; a link, unlike a
-        # rename, replaces nothing.
-        with NamedTemporaryFile("w", encoding="ascii", dir=path.parent, prefix=".new-") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            _name(file.name, path)
+        _write_new(path, text)
     except InvalidValue:
         raise
     except (OSError, ValueError) as error:
@@ -279,9 +273,10 @@ def write_new(path: Path, text: str) -> None:
         raise InvalidValue(f"the keystore {path} cannot be written: {why}") from None
 
 
-def _name(file: str, path: Path) -> None:
+def _write_new(path: Path, text: str) -> None:
     try:
-        os.link(file, path)
+        with new_file(path) as file:
+            file.write(text.encode("ascii"))
     except FileExistsError:
         raise InvalidValue(
             f"{path} exists, and may hold a key that is nowhere else: choose another path, or move "

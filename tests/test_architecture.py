@@ -64,9 +64,10 @@ FLOORS = (
 )
 # What several backends share, from the ground up, then the backends.
 BACKEND_FLOORS = (
-    {"keystore_files", "misuse", "random_text", "websocket"},
-    {"http", "keystores", "local"},
-    {"archive", "remote"},
+    {"misuse", "new_files", "random_text", "websocket"},
+    {"http", "keystore_files", "local"},
+    {"archive", "keystores"},
+    {"remote"},
     {"asyncio", "memory", "service", "sql", "sync", "trio"},
 )
 # Those that are packages, each from the ground up.
