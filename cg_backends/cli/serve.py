@@ -179,6 +179,6 @@ Python:
 dcp-client:
   process.env.DCP_SCHEDULER_LOCATION = "{here}";
   await require("dcp-client").init();
-  await require("dcp/compute-groups").createGroup("farm", {{ joinKey: "farm", joinSecret: "?" }});
+  await require("dcp/compute-groups").createGroup({{ joinKey: "farm", joinSecret: "?" }}, "farm");
 """
     )

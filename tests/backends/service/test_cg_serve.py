@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import stat
@@ -18,7 +19,7 @@ from typing import Any
 import httpx
 import pytest
 
-from cg_backends.keystores import load_identity
+from cg_backends.keystores import load_identity, save_identity
 from cg_backends.sync import connect
 from cg_core import (
     Busy,
@@ -31,6 +32,7 @@ from cg_core import (
     OutcomeUnknown,
 )
 from tests.peers.live_service import PATIENCE, CGServe, cg_serve
+from tests.peers.node_process import HERE, missing
 
 ALICE = Identity(b"\1" * 32)
 BOB = Identity(b"\3" * 32)
@@ -68,15 +70,33 @@ def test_on_first_use_it_makes_its_key_and_its_store_for_its_user_alone(tmp_path
 
 
 def test_its_greeting_is_a_program_that_works(tmp_path: Path) -> None:
-    with cg_serve(tmp_path) as service:
+    save_identity(ALICE, tmp_path / "id.keystore")
+    with cg_serve(tmp_path) as service, client_of(service) as alice:
+        alice.create("farm", join_key="farm")
         program = service.greeting.partition("Python:\n")[2].partition("\n\n")[0]
-        program = textwrap.dedent(program).replace("connect(", "connect(identity=IDENTITY, url=", 1)
-        identity = "from cg_core import Identity\nIDENTITY = Identity(bytes([1]) * 32)\n"
         run = subprocess.run(
-            [sys.executable, "-c", identity + program.replace("url=\"", "url=\"")],
+            [sys.executable, "-c", textwrap.dedent(program)],
             capture_output=True, check=True, text=True, timeout=PATIENCE,
+            env=os.environ | {"DCP_RESOURCE_DIR": str(tmp_path)},
         )  # fmt: skip
-        assert run.stdout == "()\n"
+        assert "name='farm'" in run.stdout
+
+
+def test_its_greeting_is_a_program_of_dcp_client_that_works(tmp_path: Path) -> None:
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    save_identity(ALICE, tmp_path / "id.keystore")
+    with cg_serve(tmp_path) as service, client_of(service) as alice:
+        program = service.greeting.partition("dcp-client:\n")[2]
+        subprocess.run(
+            ["node", "-e", f"(async () => {{ {program}; process.exit(0); }})()"],
+            check=True, timeout=PATIENCE, cwd=HERE, stdin=subprocess.DEVNULL,
+            env={
+                "PATH": os.environ["PATH"], "HOME": str(tmp_path), "DCP_ETCDIR": str(tmp_path),
+                "DCP_RESOURCE_DIR": str(tmp_path),
+            },
+        )  # fmt: skip
+        assert [group.join_key for group in alice.list_groups()] == ["farm"]
 
 
 # Who may
