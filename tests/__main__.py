@@ -16,7 +16,7 @@ CHECKS = {
     "lint": ["ruff", "check"],
     "format": ["ruff", "format", "--check"],
     "types": ["mypy"],
-    "tests": ["pytest", "-n", "auto", "--dist", "loadfile", "--cov", "--cov-report="],
+    "tests": ["pytest", "-n", "auto", "--dist", "worksteal", "--cov", "--cov-report="],
     "coverage of cg_core: 100 % of branches": [
         "coverage", "report", "--include=cg_core/*", "--fail-under=100", "--show-missing",
         "--skip-covered",
