@@ -199,11 +199,13 @@ MARIADB: Final = System(
     programs=("mariadbd", "mariadb-install-db"),
     end=signal.SIGKILL,
     prepare=lambda program, folder: [
-        program, "--no-defaults", f"--datadir={folder}/data", "--skip-test-db",
+        program, "--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}",
+        "--skip-test-db",
         "--auth-root-authentication-method=normal", "--skip-name-resolve",
     ],
     serve=lambda program, folder, port, durable: [
-        program, "--no-defaults", f"--datadir={folder}/data", f"--socket={folder}/socket",
+        program, "--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}",
+        f"--socket={folder}/socket",
         f"--pid-file={folder}/pid", f"--init-file={folder}/first.sql",
         f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve",
         f"--innodb-flush-log-at-trx-commit={int(durable)}",
