@@ -33,16 +33,21 @@ def require_schema(connection: Connection, dialect: Dialect, place: str, timeout
 def _version(connection: Connection, place: str) -> int | None:
     """The version of the tables; None where they are not there, or not complete yet."""
     try:
-        version: int | None = connection.execute(_VERSION).scalar()
-    except DBAPIError as error:
-        failed = error
-    else:
-        return version
-    looked_at = inspect(connection)
-    if not looked_at.has_table(store.name):
-        return None
-    columns = {column["name"] for column in looked_at.get_columns(store.name)}
-    raise failed if store.c.schema_version.name in columns else _not_ours(place, store.name)
+        return _read_version(connection)
+    except DBAPIError:
+        looked_at = inspect(connection)
+        if not looked_at.has_table(store.name):
+            return None
+        columns = {column["name"] for column in looked_at.get_columns(store.name)}
+        if store.c.schema_version.name not in columns:
+            raise _not_ours(place, store.name) from None
+    # Another program has made it in the meantime. If that was not the reason, it is told now.
+    return _read_version(connection)
+
+
+def _read_version(connection: Connection) -> int | None:
+    version: int | None = connection.execute(_VERSION).scalar()
+    return version
 
 
 def _make(connection: Connection, dialect: Dialect, place: str, timeout: float) -> None:
@@ -61,7 +66,7 @@ def _is_made(connection: Connection, place: str) -> bool:
     """Whether another program made the tables a moment ago."""
     looked_at = inspect(connection)
     if looked_at.has_table(store.name):
-        return connection.execute(_VERSION).scalar() is not None
+        return _read_version(connection) is not None
     for table in TABLES:
         if looked_at.has_table(table.name):
             raise _not_ours(place, table.name)
