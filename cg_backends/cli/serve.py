@@ -140,20 +140,16 @@ def serve(options: Options) -> None:
 def _identity(path: Path | None, store: Store) -> tuple[Identity, Path]:
     # Made on first use, and written only if the store takes it.
     path = path or dcp_folder() / "compute-groups-service.keystore"
-    if path.exists():
-        identity = load_identity(
-            path, lambda: click.prompt("Passphrase", hide_input=True, err=True)
-        )
-        store.claim(identity.address)
-    else:
-        identity = new_identity()
-        store.claim(identity.address)
+    is_new = not path.exists()
+    identity = new_identity() if is_new else load_identity(path, _ask_passphrase)
+    store.claim(identity.address)
+    if is_new:
         save_identity(identity, path)
     return identity, path
 
 
 def _ask_passphrase() -> str:
-    passphrase: str = click.prompt("Passphrase of the service's key", hide_input=True, err=True)
+    passphrase: str = click.prompt("Passphrase", hide_input=True, err=True)
     return passphrase
 
 

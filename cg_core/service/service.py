@@ -353,30 +353,29 @@ class Service:
         ):
             self._target.refuse(session_id, id, outcome)  # the store failed
         else:
-            outcome = self._tellable(request, outcome)
             payload = to_reply(request, outcome)
-            self._target.respond(session_id, id, payload, _length(payload))
+            length = _length(payload)
+            too_much = self._too_much(request, outcome, length)
+            if too_much is not None:
+                # What is not only read is done, though there is too much to tell of it.
+                outcome = too_much if type(request) in READS else None
+                payload = to_reply(request, outcome)
+                length = _length(payload)
+            self._target.respond(session_id, id, payload, length)
         seconds = now.monotonic - asked.since
         self._count(operation_name(request), outcome, session_id, asked.caller, seconds)
 
-    def _tellable(self, request: Request[Any], outcome: Any) -> Any:
-        # The outcome, or what is told in place of too much.
-        reads = type(request) in READS
-        if isinstance(outcome, ComputeGroupsError) or not (
-            reads or isinstance(request, RemoveAllJobs | CancelAllJobs)
-        ):
-            return outcome
-        length = _length(to_reply(request, outcome))
-        if length > self._longest_answer:
-            most = self._longest_answer
-            refusal: Refused = LimitReached(
-                f"the answer has {length} characters, and {most} is the most"
-            )
-        elif not self._target.make_room_for_answers(self._limits.untaken_answers - length):
-            refusal = Busy("too many answers wait to be taken; come back later")
-        else:
-            return outcome
-        return refusal if reads else None  # it is done, and too much to tell
+    def _too_much(self, request: Request[Any], outcome: Any, length: int) -> Refused | None:
+        # Why an answer cannot be told, if it is one of those that grow without bound.
+        grows = type(request) in READS or isinstance(request, RemoveAllJobs | CancelAllJobs)
+        if isinstance(outcome, ComputeGroupsError) or not grows:
+            return None
+        most = self._longest_answer
+        if length > most:
+            return LimitReached(f"the answer has {length} characters, and {most} is the most")
+        if not self._target.make_room_for_answers(self._limits.untaken_answers - length):
+            return Busy("too many answers wait to be taken; come back later")
+        return None
 
     def _count(
         self, operation: str, outcome: Any, session_id: str, caller: Address, seconds: float
