@@ -71,9 +71,8 @@ def _round(folder: Path, database: str, clients: int, work: str, calls: int) -> 
 @contextmanager
 def serving(folder: Path, database: str = "sqlite") -> Iterator[CGServe]:
     """A service over a new database."""
-    options = ["--store-env", "STORE", "--log-level", "WARNING"]
-    options += ["--identity", f"{folder}/service.keystore"]
-    with cg_serve(folder, *options, STORE=new_url(database, folder)) as running:
+    options = ["--log-level", "WARNING", "--identity", f"{folder}/service.keystore"]
+    with cg_serve(folder, *options, CG_STORE=new_url(database, folder)) as running:
         yield running
 
 

@@ -49,7 +49,8 @@ def find_identity(
 
     Args:
         name: of `<name>.keystore` in DCP's folder: `DCP_RESOURCE_DIR`, or `dcp` in `XDG_DATA_HOME`,
-            or `~/.dcp`. With a slash or backslash in it, it is the path of a file.
+            or `~/.dcp`. With a slash or backslash in it, or `.keystore` at its end, it is the path
+            of a file.
         passphrase: see `load_identity`.
         environment: the environment variables.
 
@@ -57,7 +58,7 @@ def find_identity(
         InvalidType, InvalidValue, ModuleNotFoundError: as `load_identity`.
     """
     try:
-        path = hiding(_path_of, name, environment)
+        path = hiding(keystore_path, name, environment)
         if not path.exists():
             raise InvalidValue(
                 f"there is no keystore {path}; name another (DCP_RESOURCE_DIR and XDG_DATA_HOME "
@@ -137,7 +138,7 @@ def save_identity(
     try:
         if not isinstance(identity, Identity):
             raise InvalidType(f"identity must be an Identity, not {type_name(identity)}")
-        to = hiding(_path_of, "id", os.environ) if path is None else checked_path(path)
+        to = hiding(keystore_path) if path is None else checked_path(path)
         hiding(write_new, to, hiding(keystore_text, identity, passphrase, scrypt_n))
     finally:
         del passphrase
@@ -159,14 +160,23 @@ def keystore_address(path: AnyPath) -> Address:
     return address
 
 
-def _path_of(name: str, environment: Mapping[str, str]) -> Path:
+def keystore_path(name: str = "id", environment: Mapping[str, str] = os.environ) -> Path:
+    """Where a keystore is, or would be.
+
+    Args:
+        name: as in `find_identity`.
+        environment: the environment variables.
+
+    Raises:
+        InvalidType, InvalidValue: it cannot be a name, or there is no home folder.
+    """
     if not isinstance(name, str):
         raise InvalidType(f"name must be a str, not {type_name(name)}")
     if not name:
         raise InvalidValue("name is empty; the identity is called id where DCP keeps it")
     require_no_key(name, "name")
     try:
-        if "/" in name or "\\" in name:
+        if "/" in name or "\\" in name or name.endswith(".keystore"):
             return Path(name).expanduser()
         return dcp_folder(environment) / f"{name}.keystore"
     except RuntimeError as error:

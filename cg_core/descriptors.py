@@ -84,6 +84,11 @@ class Descriptor:
         return made
 
     @property
+    def is_public(self) -> bool:
+        """Whether it names the public group, which asks for no credentials (C-6)."""
+        return _is_public(self.id, self.join_key)
+
+    @property
     def name(self) -> GroupName:
         """The name by which a result refers to the group: its id, or its join key."""
         if self.id is not None:

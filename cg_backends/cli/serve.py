@@ -1,180 +1,159 @@
-"""`cg serve`: the store, the identity, and the limits that the options name, put together."""
+"""The command that serves groups to others."""
+
+# ruff: noqa: PLC0415 - `cg serve --help` must not wait for what only `cg serve` needs
+# ruff: noqa: D301 - \b is the character that tells click to leave a paragraph as it is
 
 from __future__ import annotations
 
-import asyncio
-import os
-from pathlib import Path
+from typing import Any
 
-import attrs
 import click
-from sqlalchemy import make_url
 
-from cg_backends.keystores import dcp_folder, load_identity, new_identity, save_identity
-from cg_backends.random_text import random_text
-from cg_backends.service.application import Application
-from cg_backends.service.listening import listen, parse_listen
-from cg_backends.service.log import LogFormat, log_to_stderr
-from cg_backends.service.running import run_until_signal
-from cg_backends.service.socket_limits import SocketLimits
-from cg_backends.sql import Store
-from cg_core import Address, Identity, Terms
-from cg_core.framing import Limits
-from cg_core.remote.service_url import ServiceURL
-from cg_core.service import Service, ServiceLimits
-from cg_core.session import Capacity, Settings
+from cg_backends.cli.options import SECONDS, Command, passphrase_options
 
-_GRACE = 10.0  # seconds; a session waits 7 for its last answers and its goodbye
-_PATIENCE = 10.0  # seconds that a call waits for a database that others keep locked
+_AT_LEAST_0 = click.IntRange(min=0)
+_AT_LEAST_1 = click.IntRange(min=1)
 
 
-@attrs.frozen(kw_only=True)
-class Options:
-    """What the command line says; see `cg serve --help`."""
+@click.command(cls=Command)
+@click.option(
+    "--listen", default="127.0.0.1:9800", show_default=True, metavar="HOST:PORT", help="Where."
+)
+@click.option(
+    "--store",
+    envvar="CG_STORE",
+    metavar="URL",
+    help="The database: sqlite:///path, mariadb://..., postgresql://... "
+    "[env: CG_STORE; default: compute-groups.db in DCP's folder, ~/.dcp]",
+)
+@click.option(
+    "--identity",
+    default="compute-groups-service",
+    show_default=True,
+    metavar="NAME|PATH",
+    help="The keystore with the service's key, made if there is none.",
+)
+@passphrase_options
+@click.option("--url", help="Where clients find the service, if not where it listens.")
+@click.option(
+    "--allow-create",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Who may create groups (repeatable), or `anyone`. "
+    "[default: anyone, where only this machine can call]",
+)
+@click.option(
+    "--public-group/--no-public-group", default=True, help="Whether there is a public group."
+)
+@click.option(
+    "--public-jobs",
+    default=1_000,
+    type=_AT_LEAST_0,
+    show_default=True,
+    help="Most jobs of a caller in it.",
+)
+@click.option(
+    "--max-sessions", default=10_000, type=_AT_LEAST_1, show_default=True, help="Sessions in all."
+)
+@click.option(
+    "--max-sessions-per-peer",
+    default=1_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="... of one peer.",
+)
+@click.option(
+    "--max-unproved",
+    default=2_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Connections that have not said whose they are.",
+)
+@click.option(
+    "--proof-time",
+    default=30.0,
+    type=SECONDS,
+    show_default=True,
+    help="Seconds that they may take to say so.",
+)
+@click.option(
+    "--max-connections",
+    default=10_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Connections in all.",
+)
+@click.option(
+    "--max-message",
+    default=10_000_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Characters of a message.",
+)
+@click.option(
+    "--max-held",
+    default=100_000_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Characters of what has not wholly come, and of what is not taken yet, in all.",
+)
+@click.option(
+    "--calls-per-second",
+    default=1_000.0,
+    type=SECONDS,
+    show_default=True,
+    help="Calls a second of one caller.",
+)
+@click.option(
+    "--calls-at-once",
+    default=5_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="... after a while without calls.",
+)
+@click.option(
+    "--linger",
+    default=7_300.0,
+    type=SECONDS,
+    show_default=True,
+    help="Seconds that a session outlives its peer.",
+)
+@click.option(
+    "--stamps",
+    default=10_000,
+    type=_AT_LEAST_1,
+    show_default=True,
+    help="Calls of one caller kept from replay.",
+)
+@click.option(
+    "--log-level",
+    default="INFO",
+    show_default=True,
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"]),
+    help="DEBUG tells of each call.",
+)
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="A line for people, or a JSON object.",
+)
+def serve(**options: Any) -> None:
+    """Serve groups to Python's clients and the official one.
 
-    listen: str
-    store: str | None
-    store_env: str | None
-    identity: Path | None
-    url: str | None
-    allow_create: tuple[str, ...]
-    public_group: bool
-    public_jobs: int
-    max_sessions: int
-    max_sessions_per_peer: int
-    max_unproved: int
-    proof_time: float
-    max_connections: int
-    max_message: int
-    max_held: int
-    calls_per_second: float
-    calls_at_once: int
-    linger: float
-    stamps: int
-    log_level: str
-    log_format: LogFormat
+    The groups are kept in a database, the service's key in a keystore; both are made on first use.
+    SIGINT and SIGTERM end it: what was asked is answered, and all are told goodbye.
 
-    def place(self) -> str:
-        """Where the groups are kept.
-
-        Raises:
-            click.UsageError: the environment lacks the variable, or it is said twice.
-        """
-        if self.store_env is not None:
-            if self.store is not None:
-                raise click.UsageError("give --store or --store-env, not both")
-            if self.store_env not in os.environ:
-                raise click.UsageError(f"the environment has no variable {self.store_env}")
-            return os.environ[self.store_env]
-        if self.store is not None:
-            return self.store
-        folder = dcp_folder()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return f"sqlite:///{folder / 'compute-groups.db'}"
-
-    def limits(self) -> ServiceLimits:
-        """The caps of the service."""
-        return ServiceLimits(
-            connections=Limits(
-                message_length=self.max_message,
-                held_length=self.max_message + 2_000_000,
-                held_in_all=self.max_held,
-                connections=self.max_connections,
-            ),
-            capacity=Capacity(
-                sessions=self.max_sessions,
-                sessions_per_peer=self.max_sessions_per_peer,
-                unproved=self.max_unproved,
-            ),
-            sessions=Settings(linger_time=self.linger, proof_timeout=self.proof_time),
-            calls_per_second=self.calls_per_second,
-            calls_at_once=self.calls_at_once,
-            untaken_answers=self.max_held,
-            stamps=self.stamps,
-        )
-
-    def creators(self, host: str) -> frozenset[Address] | None:
-        """Who may create groups; None: anyone.
-
-        Raises:
-            click.UsageError: it is not said, and others than this machine can call.
-        """
-        if self.allow_create == ("anyone",):
-            return None
-        if self.allow_create:
-            return frozenset(Address(each, "--allow-create") for each in self.allow_create)
-        if ServiceURL.parse(_origin(host, 0)).is_loopback:
-            return None
-        raise click.UsageError(
-            f"{host} can be called from other machines: say who may create groups there, with "
-            "--allow-create ADDRESS (repeatable) or --allow-create anyone"
-        )
-
-
-def serve(options: Options) -> None:
-    """Serve until SIGINT or SIGTERM comes."""
-    log_to_stderr(options.log_level, options.log_format)
-    host, port = parse_listen(options.listen)
-    creators = options.creators(host)
-    url = None if options.url is None else ServiceURL.parse(options.url, "--url")
-    terms = Terms(creators=creators, public_jobs_per_caller=options.public_jobs)
-    with listen(host, port) as listener:
-        place = options.place()
-        with Store(
-            place, public_group=options.public_group, terms=terms, timeout=_PATIENCE
-        ) as store:
-            identity, keystore = _identity(options.identity, store)
-            service = Service(identity, random_text, url=url, limits=options.limits())
-            here = str(url or _origin(host, listener.getsockname()[1]))
-            asyncio.run(
-                run_until_signal(
-                    Application(service, store),
-                    listener,
-                    SocketLimits(connections=2 * options.max_connections),
-                    grace=_GRACE,
-                    on_ready=lambda: _greet(here, identity.address, place, keystore, creators),
-                )
-            )
-
-
-def _identity(path: Path | None, store: Store) -> tuple[Identity, Path]:
-    # Made on first use, and written only if the store takes it.
-    path = path or dcp_folder() / "compute-groups-service.keystore"
-    is_new = not path.exists()
-    identity = new_identity() if is_new else load_identity(path, _ask_passphrase)
-    store.claim(identity.address)
-    if is_new:
-        save_identity(identity, path)
-    return identity, path
-
-
-def _ask_passphrase() -> str:
-    passphrase: str = click.prompt("Passphrase", hide_input=True, err=True)
-    return passphrase
-
-
-def _origin(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-
-
-def _greet(
-    here: str, address: Address, place: str, keystore: Path, creators: frozenset[Address] | None
-) -> None:
-    who = "anyone" if creators is None else ", ".join(sorted(creators))
-    click.echo(
-        f"""\
-Serving compute groups at {here}
-as {address} (key: {keystore})
-from {make_url(place).set(query={}).render_as_string()}; {who} may create groups.
-
-Python:
-  from cg_backends.sync import connect
-  with connect("{here}", service_address="{address}") as groups:
-      print(groups.list_groups())
-
-dcp-client:
-  process.env.DCP_SCHEDULER_LOCATION = "{here}";
-  await require("dcp-client").init();
-  await require("dcp/compute-groups").createGroup({{ joinKey: "farm", joinSecret: "?" }}, "farm");
-"""
-    )
+    \b
+    Examples:
+      cg serve
+      cg serve --store sqlite:///farm.db
+      cg serve --listen 0.0.0.0:9800 --allow-create 0x8e077691A9f7152F7F709479233d06FA5273c15d
+    """
+    try:
+        from cg_backends.cli.serving import Options, serve_until_signal
+    except ModuleNotFoundError as error:
+        need = f"cg serve needs {error.name}: pip install 'compute-groups[service]'"
+        raise click.UsageError(need) from None
+    serve_until_signal(Options(**options))

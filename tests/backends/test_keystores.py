@@ -24,6 +24,7 @@ from cg_backends.keystore_files import _eth_keyfile
 from cg_backends.keystores import (
     find_identity,
     keystore_address,
+    keystore_path,
     load_identity,
     new_identity,
     save_identity,
@@ -321,6 +322,16 @@ def test_the_home_folder_is_known_without_a_variable() -> None:
     with pytest.raises(InvalidValue) as caught:
         find_identity("no such identity", environment={})
     assert str(Path.home() / ".dcp" / "no such identity.keystore") in str(caught.value)
+
+
+def test_a_name_with_the_ending_of_keystores_is_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_identity(Identity(KEY), "me.keystore")
+    assert find_identity("me.keystore", environment={}).address == FIRST["address"]
+    assert keystore_path("me.keystore", {}) == Path("me.keystore")
+    assert keystore_path(environment={"HOME": "/home/me"}) == Path("/home/me/.dcp/id.keystore")
 
 
 def test_a_name_with_a_slash_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

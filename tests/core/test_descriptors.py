@@ -33,6 +33,7 @@ def test_a_row_id_and_an_opaque_id_name_a_group_by_id(id: Any) -> None:
     made = Descriptor(id)
     assert (made.id, made.join_key, made.proof) == (id, None, None)
     assert made.name == id
+    assert not made.is_public
     assert type(made.name) is type(id)
 
 
@@ -41,6 +42,7 @@ def test_any_other_str_names_a_group_by_its_join_key(key: str) -> None:
     made = Descriptor(key)
     assert (made.id, made.join_key, made.proof) == (None, key, None)
     assert made.name == key
+    assert not made.is_public
     assert made == Descriptor(key, join_key=key)
 
 
@@ -84,6 +86,7 @@ def test_c6_credentials_for_the_public_group_are_dropped(name: Any, secret: str)
     key = PUBLIC_GROUP.join_key
     assert Descriptor(name, join_key=key, join_secret=secret).proof is None
     assert Descriptor(name, join_key=key, join_hash=HASH).proof is None
+    assert Descriptor(name).is_public
     if isinstance(name, OpaqueId):
         received = Descriptor.received(name, key, HASH)
     else:

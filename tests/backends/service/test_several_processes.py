@@ -30,9 +30,11 @@ def metric(process: CGServe, name: str) -> int:
 @pytest.mark.parametrize("database", SYSTEMS)
 def test_a_process_dies_and_the_other_goes_on(database: str, tmp_path: Path) -> None:
     url = new_url(database, tmp_path)
-    options = ["--store-env", "STORE", "--identity", f"{tmp_path}/service.keystore"]
+    options = ["--identity", f"{tmp_path}/service.keystore"]
     with ExitStack() as stack:
-        one, two = (stack.enter_context(cg_serve(tmp_path, *options, STORE=url)) for _ in range(2))
+        one, two = (
+            stack.enter_context(cg_serve(tmp_path, *options, CG_STORE=url)) for _ in range(2)
+        )
         assert one.address == two.address
         ports = [int(each.url.rpartition(":")[2].rstrip("/")) for each in (one, two)]
         here = stack.enter_context(balancer(tmp_path, ports))

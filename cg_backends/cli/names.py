@@ -1,0 +1,112 @@
+"""Groups and jobs, as the command line names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import TextIOWrapper
+from pathlib import Path
+from typing import IO
+
+import click
+
+from cg_backends.cli.printable import printable
+from cg_backends.cli.secret_input import take_stdin
+from cg_core import GroupName, InvalidArgument, InvalidValue, JobId, OpaqueId
+
+_LONGEST_LINE = 1_000
+
+
+def group_name(join_key: str | None, id: int | None, opaque_id: str | None) -> GroupName:
+    """The group that a command line names, in one of the three ways.
+
+    Raises:
+        click.UsageError: it names none, or more than one.
+        InvalidValue: it is no opaque id.
+    """
+    given = [name for name in (join_key, id, opaque_id) if name is not None]
+    if len(given) != 1:
+        raise click.UsageError(
+            f"{'no group is named' if not given else 'the group is named twice'}: give its join "
+            "key, or --id N, or --opaque-id ID"
+        )
+    if opaque_id is not None:
+        return OpaqueId(opaque_id, "--opaque-id")
+    return given[0]
+
+
+def told(group: GroupName) -> str:
+    """A group in a sentence."""
+    if isinstance(group, OpaqueId):
+        return f"the group with opaque id {group}"
+    return f"group {group}" if isinstance(group, int) else f'the group "{printable(group)}"'
+
+
+def group_to_json(group: GroupName) -> dict[str, object]:
+    """A group's name as programs get it."""
+    if isinstance(group, OpaqueId):
+        return {"opaqueId": str(group)}
+    return {"id": group} if isinstance(group, int) else {"joinKey": group}
+
+
+def job_ids(arguments: Sequence[str], file: str | None) -> tuple[JobId, ...]:
+    """The jobs that a command line names.
+
+    Args:
+        arguments: job ids; `-` stands for those on stdin.
+        file: a file of them, `-` for stdin: one in each line; what begins with # is a comment.
+
+    Raises:
+        click.UsageError: there are none, or the file cannot be read.
+        InvalidValue: one of them is no job id; the message says where.
+    """
+    jobs: list[JobId] = []
+    for number, argument in enumerate(arguments, 1):
+        if argument == "-":
+            jobs += _from_stdin("-")
+        else:
+            jobs.append(_job_id(argument, f"job {number}"))
+    if file == "-":
+        jobs += _from_stdin("--jobs-file -")
+    elif file is not None:
+        jobs += _from_file(file)
+    if not jobs:
+        raise click.UsageError("no job is named; give job ids, --jobs-file FILE, or - for stdin")
+    return tuple(jobs)
+
+
+def _from_file(path: str) -> list[JobId]:
+    try:
+        with Path(path).open("rb") as file:
+            return _lines(file, printable(path))
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvalidArgument):
+            raise
+        why = error.strerror if isinstance(error, OSError) else error
+    raise click.UsageError(f"{printable(path)} cannot be read: {why}")
+
+
+def _from_stdin(reader: str) -> list[JobId]:
+    return _lines(take_stdin(reader), "stdin")
+
+
+def _lines(file: IO[bytes], where: str) -> list[JobId]:
+    text = TextIOWrapper(file, encoding="utf-8-sig", errors="replace")
+    try:
+        return list(_in_lines(iter(lambda: text.readline(_LONGEST_LINE), ""), where))
+    finally:
+        text.detach()
+
+
+def _in_lines(lines: Iterable[str], where: str) -> Iterable[JobId]:
+    for number, line in enumerate(lines, 1):
+        job = line.strip()
+        if job and not job.startswith("#"):
+            yield _job_id(job, f"line {number} of {where}")
+
+
+def _job_id(text: str, where: str) -> JobId:
+    try:
+        return JobId(text)
+    except InvalidValue as error:
+        fault = f"{where}: {error.message}; nothing was sent"
+    raise InvalidValue(fault)

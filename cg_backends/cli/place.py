@@ -1,0 +1,175 @@
+"""Where the groups are, and who calls: what the options and the environment say."""
+
+# ruff: noqa: PLC0415 - who calls a service does not wait for a database's libraries, nor the reverse
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+import attrs
+import click
+
+from cg_backends.cli.caller import caller_address, caller_identity
+from cg_backends.cli.calls import Executor, Work
+from cg_backends.cli.progress import progress
+from cg_backends.cli.secret_input import SecretInput
+from cg_backends.keystores import dcp_folder
+from cg_core import Caller, NetworkError, Request
+from cg_core.remote import ServiceURL
+
+T = TypeVar("T")
+
+# Where the command line says nothing: the first of these that the environment has.
+_ENVIRONMENT: Final = (
+    ("CG_SERVICE", "service"),
+    ("CG_STORE", "store"),
+    ("DCP_SCHEDULER_LOCATION", "scheduler"),
+)
+_STOPPING: Final = (
+    "Stopping: what is under way is waited for; Ctrl-C again leaves it, and its outcome unknown."
+)
+
+
+@attrs.frozen
+class Place:
+    """Where requests are carried out, for a caller.
+
+    Attributes:
+        as_json: whether a program reads what we say.
+    """
+
+    _executor: Executor
+    as_json: bool
+
+    def call(self, request: Request[T]) -> T:
+        """Carry out a request.
+
+        Raises:
+            ComputeGroupsError: as the client's methods raise it.
+            KeyboardInterrupt: Ctrl-C came before it was done; the message says what is known.
+        """
+        work = Work([request], on_interrupt=self._tell_of_stopping)
+        self._executor.carry_out(work)
+        (answer,) = work.answers
+        if answer is None:
+            raise KeyboardInterrupt
+        if answer.error is None:
+            result: T = answer.result
+            return result
+        if work.is_interrupted:
+            raise KeyboardInterrupt(answer.error.message)
+        raise answer.error
+
+    def call_all(self, requests: Sequence[Request[Any]], title: str) -> Work:
+        """Carry out requests in their order; on a terminal, with progress.
+
+        Args:
+            requests: they.
+            title: what is being done.
+
+        Returns:
+            What has come of them.
+        """
+        with progress(title, len(requests)) as advance:
+            work = Work(requests, advance=advance, on_interrupt=self._tell_of_stopping)
+            self._executor.carry_out(work)
+        return work
+
+    def note(self, text: str) -> None:
+        """Tell people something; what programs read is left alone."""
+        if not self.as_json:
+            click.echo(text, err=True)
+
+    def _tell_of_stopping(self) -> None:
+        self.note(_STOPPING)
+
+
+@attrs.frozen(kw_only=True)
+class PlaceOptions:
+    """What the command line says; see the help of any command that has these options."""
+
+    service: str | None
+    scheduler: str | None
+    store: str | None
+    identity: str | None
+    passphrase: SecretInput
+    join_identity: str | None
+    timeout: float | None
+    transport: str | None
+    service_address: str | None
+    insecure: bool
+
+    def place(self, *, as_json: bool) -> Place:
+        """The place that is meant.
+
+        Raises:
+            click.UsageError: two are.
+            InvalidArgument: an option, or a variable of the environment, cannot be.
+        """
+        kind, value, said = self._where()
+        if kind == "store":
+            return Place(self._in_store(value or default_store()), as_json)
+        ServiceURL.parse(value, said)  # so that an error names what is to be mended
+        return Place(self._by_service("url" if kind == "service" else kind, value), as_json)
+
+    def _where(self) -> tuple[str, str, str]:
+        given = [
+            (name, value, f"--{name}")
+            for name in ("service", "scheduler", "store")
+            if (value := getattr(self, name)) is not None
+        ]
+        if len(given) > 1:
+            raise click.UsageError(
+                f"give one of {' and '.join(option for _, _, option in given)}: groups are looked "
+                "for in one place"
+            )
+        of_environment = [
+            (name, value, variable)
+            for variable, name in _ENVIRONMENT
+            if (value := os.environ.get(variable))
+        ]
+        return [*given, *of_environment, ("store", "", "")][0]
+
+    def _in_store(self, url: str) -> Executor:
+        from cg_backends.cli.store_calls import StoreExecutor
+
+        join = self.join_identity
+        joins = frozenset() if join is None else frozenset({caller_address(join)})
+        caller = Caller(caller_address(self.identity), joins)
+        if self.timeout is None:
+            return StoreExecutor(url, caller)
+        return StoreExecutor(url, caller, self.timeout)
+
+    def _by_service(self, kind: str, url: str) -> Executor:
+        from cg_backends.cli.service_calls import ServiceExecutor
+
+        join = self.join_identity
+        options: dict[str, Any] = {
+            kind: url,
+            "join_identity": None if join is None else caller_identity(join, self.passphrase),
+            "transport": self.transport,
+            "service_address": self.service_address,
+            "insecure": self.insecure,
+        }
+        if self.timeout is not None:
+            options["timeout"] = self.timeout
+        return ServiceExecutor(caller_identity(self.identity, self.passphrase), options)
+
+
+def default_store() -> str:
+    """The URL of the database in DCP's folder, which is made if there is none.
+
+    Raises:
+        NetworkError: it cannot be made.
+    """
+    folder = dcp_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NetworkError(
+            f"the folder {folder} cannot be made: {error.strerror}; say where the groups are with "
+            "--store, or name another folder with DCP_RESOURCE_DIR"
+        ) from None
+    return f"sqlite:///{folder / 'compute-groups.db'}"
