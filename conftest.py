@@ -1,55 +1,12 @@
-"""Settings for all tests; the examples in the documentation are tests, too."""
+"""Settings for all tests."""
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Generator
-from contextlib import ExitStack
-from typing import Any
 
 import pytest
 from hypothesis import settings
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser
-from sybil.sybil import SybilCollection
-
-CALLING_A_SERVICE = ["docs/remote.md", "docs/writing_a_backend.md"]
-
-
-def start_services(namespace: dict[str, Any]) -> None:
-    """What the examples need that call one: `url`, and more of them, empty."""
-    from cg_backends.memory import World  # noqa: PLC0415 # other tests do not need these
-    from tests.peers.in_process import in_process  # noqa: PLC0415
-    from tests.peers.rules import rules  # noqa: PLC0415
-
-    services = namespace["services"] = ExitStack()
-
-    def url_of_an_empty_service() -> str:
-        return services.enter_context(in_process(rules(World()))).url
-
-    namespace["url_of_an_empty_service"] = url_of_an_empty_service
-    namespace["url"] = url_of_an_empty_service()
-
-
-def stop_services(namespace: dict[str, Any]) -> None:
-    namespace["services"].close()
-
-
-pytest_collect_file = SybilCollection(
-    [
-        Sybil(
-            parsers=[PythonCodeBlockParser()],
-            patterns=["README.md", "docs/*.md"],
-            excludes=CALLING_A_SERVICE,
-        ),
-        Sybil(
-            parsers=[PythonCodeBlockParser()],
-            patterns=CALLING_A_SERVICE,
-            setup=start_services,
-            teardown=stop_services,
-        ),
-    ]
-).pytest()
 
 # The same examples in every run: no test passes here and fails there. `--hypothesis-profile
 # explore` looks further, for a developer who wants to find more.

@@ -7,7 +7,7 @@ import re
 import select
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -67,13 +67,13 @@ def cg(
     return python(*command, stdin=stdin, environment=environment, encoding=encoding)
 
 
-# Becomes `cg` with the terminal as its own, as a shell would start it: one that itself was started
-# in the background has SIGINT ignored, which would be inherited.
+# Becomes a command with the terminal as its own, as a shell would start it: one that itself was
+# started in the background has SIGINT ignored, which would be inherited.
 AT_TERMINAL = """
 import fcntl, os, signal, sys, termios
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 fcntl.ioctl(2, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "cg_backends.cli", *sys.argv[1:]])
+os.execvp(sys.argv[1], sys.argv[1:])
 """
 CTRL_C, CTRL_D = "\x03", "\x04"
 
@@ -95,7 +95,7 @@ class Terminal:
         """Read until the terminal shows a text, which it has not shown before."""
         start = len(self._shown)
         while text.encode() not in self._shown[start:]:
-            assert self._read(1), f"the end came, and not {text!r}, after {self.shown!r}"
+            assert self.read(1), f"the end came, and not {text!r}, after {self.shown!r}"
 
     def type(self, text: str) -> None:
         """Type a text, as keys: a line ends with a newline; Ctrl-C is a key, too."""
@@ -103,17 +103,18 @@ class Terminal:
 
     def end(self) -> Ended:
         """Read to the end, and wait for it."""
-        while self._read(65536):
+        while self.read():
             pass
         written = self.process.stdout.read().decode() if self.process.stdout else self.shown
         return Ended(self.process.wait(SECONDS), written, self.shown)
 
-    def _read(self, size: int) -> bool:
+    def read(self, most: int = 65536) -> bool:
+        """Wait until it shows something more; whether it will ever again."""
         data = b""
         with suppress(OSError):  # how Linux says that nobody has the terminal open
             ready, _, _ = select.select([self._fd], [], [], SECONDS)
             assert ready, f"nothing more than {self.shown!r}"
-            data = os.read(self._fd, size)
+            data = os.read(self._fd, most)
         self._shown += data
         return bool(data)
 
@@ -126,10 +127,24 @@ def terminal(
     stdin: int | None = None,
     stdout: int | None = None,
 ) -> Iterator[Terminal]:
-    """Run `cg` at a terminal.
+    """Run `cg` at a terminal; the arguments are those of `at_terminal`."""
+    command = [sys.executable, "-m", "cg_backends.cli", *arguments]
+    with at_terminal(command, columns, environment, stdin, stdout) as ours:
+        yield ours
+
+
+@contextmanager
+def at_terminal(
+    command: Sequence[str],
+    columns: int = 80,
+    environment: dict[str, str] | None = None,
+    stdin: int | None = None,
+    stdout: int | None = None,
+) -> Iterator[Terminal]:
+    """Run a command at a terminal.
 
     Args:
-        arguments: the command line.
+        command: the command, and its arguments.
         columns: how wide the terminal is.
         environment: variables besides those of all tests.
         stdin: `subprocess.DEVNULL`, or a file, for a stdin that is not the terminal.
@@ -139,7 +154,7 @@ def terminal(
     try:
         termios.tcsetwinsize(its, (50, columns))
         process = subprocess.Popen(
-            [sys.executable, "-c", AT_TERMINAL, *arguments],
+            [sys.executable, "-c", AT_TERMINAL, *command],
             stdin=its if stdin is None else stdin,
             stdout=its if stdout is None else stdout,
             stderr=its,
