@@ -89,6 +89,10 @@ def demo() -> None:
     """Run the whole API once, in memory.
 
     Nothing is installed, started, or kept. The hashes are real.
+
+    \b
+    Examples:
+      cg demo
     """
     from cg_backends.cli.demo import run
 

@@ -71,22 +71,29 @@ def existing(name: str | None) -> Path:
     Raises:
         InvalidValue: it is not there.
     """
-    path = keystore_path(name or "id")
-    if not path.exists():
-        raise InvalidValue(f"there is no keystore {path}; make one: cg identity new {name or ''}")
+    path = keystore_path("id" if name is None else name)
+    if not _is_there(path):
+        command = f"cg identity new {name or ''}".rstrip()
+        raise InvalidValue(f"there is no keystore {path}; make one: {command}")
     return path
 
 
 def _made_at_first_use(name: str | None) -> Identity | None:
-    path = keystore_path()
-    if name is not None or path.exists():
+    if name is not None or _is_there(path := keystore_path()):
         return None
     identity = new_identity()
     try:
         save_identity(identity, path)
     except InvalidValue:
-        if not path.exists():
+        if not _is_there(path):
             raise
         return None  # another `cg` was quicker
     click.echo(f"Made an identity for you, {identity.address} (its key: {path}).", err=True)
     return identity
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return True  # who reads it will be told what is the matter with it

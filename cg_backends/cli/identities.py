@@ -21,6 +21,11 @@ def identity() -> None:
     """Make or show the keys that requests are signed with.
 
     DCP's own programs keep theirs in $DCP_RESOURCE_DIR, or else ~/.dcp; so do these commands.
+
+    \b
+    Examples:
+      cg identity new robot
+      cg identity show robot
     """
 
 

@@ -12,8 +12,9 @@ import click
 from cg_backends.cli.printable import printable
 from cg_backends.cli.secret_input import take_stdin
 from cg_core import GroupName, InvalidArgument, InvalidValue, JobId, OpaqueId
+from cg_core.identifiers import checked_integer
 
-_LONGEST_LINE = 1_000
+_LONGEST_LINE = 1_000  # characters; of a file that is none of jobs no more is read
 
 
 def group_name(join_key: str | None, id: int | None, opaque_id: str | None) -> GroupName:
@@ -21,7 +22,7 @@ def group_name(join_key: str | None, id: int | None, opaque_id: str | None) -> G
 
     Raises:
         click.UsageError: it names none, or more than one.
-        InvalidValue: it is no opaque id.
+        InvalidValue: it is no row id or opaque id.
     """
     given = [name for name in (join_key, id, opaque_id) if name is not None]
     if len(given) != 1:
@@ -31,7 +32,7 @@ def group_name(join_key: str | None, id: int | None, opaque_id: str | None) -> G
         )
     if opaque_id is not None:
         return OpaqueId(opaque_id, "--opaque-id")
-    return given[0]
+    return given[0] if id is None else checked_integer("--id", id, least=1)
 
 
 def told(group: GroupName) -> str:
@@ -99,6 +100,8 @@ def _lines(file: IO[bytes], where: str) -> list[JobId]:
 
 def _in_lines(lines: Iterable[str], where: str) -> Iterable[JobId]:
     for number, line in enumerate(lines, 1):
+        if len(line) == _LONGEST_LINE:
+            raise InvalidValue(f"line {number} of {where} is too long; nothing was sent")
         job = line.strip()
         if job and not job.startswith("#"):
             yield _job_id(job, f"line {number} of {where}")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
@@ -12,11 +13,12 @@ import attrs
 import click
 
 from cg_backends.cli.caller import caller_address, caller_identity
-from cg_backends.cli.calls import Executor, Work
+from cg_backends.cli.calls import Executor, Work, carry_out
+from cg_backends.cli.interrupts import Interrupts
 from cg_backends.cli.progress import progress
 from cg_backends.cli.secret_input import SecretInput
 from cg_backends.keystores import dcp_folder
-from cg_core import Caller, NetworkError, Request
+from cg_core import READS, Caller, NetworkError, Request
 from cg_core.remote import ServiceURL
 
 T = TypeVar("T")
@@ -28,7 +30,7 @@ _ENVIRONMENT: Final = (
     ("DCP_SCHEDULER_LOCATION", "scheduler"),
 )
 _STOPPING: Final = (
-    "Stopping: what is under way is waited for; Ctrl-C again leaves it, and its outcome unknown."
+    "Stopping: what is under way is waited for; Ctrl-C again leaves it, and its outcome unknown.\n"
 )
 
 
@@ -50,11 +52,14 @@ class Place:
             ComputeGroupsError: as the client's methods raise it.
             KeyboardInterrupt: Ctrl-C came before it was done; the message says what is known.
         """
-        work = Work([request], on_interrupt=self._tell_of_stopping)
-        self._executor.carry_out(work)
+        work = Work([request])
+        interrupts = Interrupts()
+        carry_out(self._executor, work, interrupts, self._tell_of_stopping)
+        if type(request) in READS:
+            interrupts.end()  # nothing was done: who has seen enough of it may stop it
         (answer,) = work.answers
         if answer is None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("nothing was done")
         if answer.error is None:
             result: T = answer.result
             return result
@@ -72,9 +77,10 @@ class Place:
         Returns:
             What has come of them.
         """
+        interrupts = Interrupts()
         with progress(title, len(requests)) as advance:
-            work = Work(requests, advance=advance, on_interrupt=self._tell_of_stopping)
-            self._executor.carry_out(work)
+            work = Work(requests, advance=advance)
+            carry_out(self._executor, work, interrupts, self._tell_of_stopping)
         return work
 
     def note(self, text: str) -> None:
@@ -83,7 +89,8 @@ class Place:
             click.echo(text, err=True)
 
     def _tell_of_stopping(self) -> None:
-        self.note(_STOPPING)
+        if not self.as_json:
+            sys.stderr.write(_STOPPING)  # click would write into the progress bar
 
 
 @attrs.frozen(kw_only=True)
@@ -110,6 +117,7 @@ class PlaceOptions:
         """
         kind, value, said = self._where()
         if kind == "store":
+            self._require_nothing_for_a_service()
             return Place(self._in_store(value or default_store()), as_json)
         ServiceURL.parse(value, said)  # so that an error names what is to be mended
         return Place(self._by_service("url" if kind == "service" else kind, value), as_json)
@@ -131,6 +139,20 @@ class PlaceOptions:
             if (value := os.environ.get(variable))
         ]
         return [*given, *of_environment, ("store", "", "")][0]
+
+    def _require_nothing_for_a_service(self) -> None:
+        # Who says it expects one, and is not to change this machine's groups by a slip.
+        said = {
+            "--transport": self.transport,
+            "--service-address": self.service_address,
+            "--insecure": self.insecure,
+        }
+        given = [option for option, value in said.items() if value]
+        if given:
+            raise click.UsageError(
+                f"{' and '.join(given)} is about a service; say which, with --service or "
+                "--scheduler"
+            )
 
     def _in_store(self, url: str) -> Executor:
         from cg_backends.cli.store_calls import StoreExecutor
@@ -164,12 +186,12 @@ def default_store() -> str:
     Raises:
         NetworkError: it cannot be made.
     """
-    folder = dcp_folder()
     try:
+        folder = dcp_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
         raise NetworkError(
-            f"the folder {folder} cannot be made: {error.strerror}; say where the groups are with "
-            "--store, or name another folder with DCP_RESOURCE_DIR"
+            f"DCP's folder cannot be made: {error}; say where the groups are with --store, or name "
+            "another folder with DCP_RESOURCE_DIR"
         ) from None
     return f"sqlite:///{folder / 'compute-groups.db'}"

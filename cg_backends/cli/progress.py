@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _WORTH_SHOWING = 20  # requests; fewer are done before anybody has looked
+_ROOM_FOR_RATE, _ROOM_FOR_BAR = 30, 60  # columns of the terminal
 
 
 @contextmanager
@@ -31,24 +32,24 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], object]]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
 
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task(title, total=total, rate="")
+    class RateColumn(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.speed
+            return Text("" if speed is None else f"{speed:,.{0 if speed >= 10 else 1}f}/s")
 
-        def advance(count: int) -> None:
-            bar.advance(task, count)
-            speed = bar.tasks[0].speed
-            bar.update(task, rate="" if speed is None else f"{speed:,.0f}/s")
-
-        yield advance
+    console = Console(stderr=True)
+    columns: list[ProgressColumn] = [MofNCompleteColumn(), TimeRemainingColumn()]
+    if console.width >= _ROOM_FOR_RATE:
+        columns.insert(1, RateColumn())
+    if console.width >= _ROOM_FOR_BAR:
+        columns[:0] = [TextColumn("{task.description}"), BarColumn()]
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda count: bar.advance(task, count)

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import re
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
 from cg_backends.cli.options import Function
+
+if TYPE_CHECKING:
+    from cg_core.properties import PropertyArguments
 
 # What they take in the help; the core judges what is given.
 PROPERTIES: Final = {
@@ -25,12 +29,13 @@ PROPERTIES: Final = {
     "deploy_access": ("WHO", "Who may add jobs: `owner`, or whoever can `join`."),
 }
 
+_WHOLE_NUMBER: Final = re.compile("-?[0-9]{1,64}")
+
 
 def property_options(function: Function) -> Function:
     """Passes each property as the text that was given, or None; for `given_properties`."""
     for name, (takes, meaning) in reversed(PROPERTIES.items()):
-        flag = "--" + name.replace("_", "-")
-        function = click.option(flag, metavar=takes, help=meaning)(function)
+        function = click.option(_option(name), metavar=takes, help=meaning)(function)
     return function
 
 
@@ -38,7 +43,7 @@ def given_properties(given: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a request: what was given, and properties as what their texts say.
 
     Raises:
-        InvalidValue: a text says no number.
+        InvalidValue: a text says no value of its property; the message names the option.
     """
     return {
         name: _value(name, value) if name in PROPERTIES and value is not None else value
@@ -47,16 +52,32 @@ def given_properties(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def _value(name: str, text: str) -> object:
+    from cg_core import InvalidValue
+    from cg_core.properties import checked_properties
+
+    try:
+        given = cast("PropertyArguments", {name: _said(name, text)})
+        return checked_properties(given)[name]
+    except InvalidValue as error:
+        fault = error.message.replace(name, _option(name), 1)
+    raise InvalidValue(fault)
+
+
+def _said(name: str, text: str) -> object:
     from cg_core import InvalidValue
     from cg_core.properties import AMOUNTS, amount_from_text
 
     if name == "deploy_access":
         return text
-    if text == "none":
+    if text == "none" and name.startswith("max_"):
         return None
     if name in AMOUNTS:
         return amount_from_text(name, text)
-    if text.isascii() and text.isdigit():
+    if _WHOLE_NUMBER.fullmatch(text):
         return int(text)
     raise InvalidValue(f"{name} (a str) is not a whole number, nor `none` for no limit")

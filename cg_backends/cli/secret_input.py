@@ -101,12 +101,12 @@ def take_stdin(reader: str) -> IO[bytes]:
         reader: what it is for, as the user said it: an option, or `-`.
 
     Raises:
-        click.UsageError: something else reads it.
+        click.UsageError: it was for another one.
     """
     meta = click.get_current_context().meta
-    other = meta.setdefault("cg.stdin", reader)
-    if other != reader:
-        raise click.UsageError(f"stdin is one: it cannot be for {other} and for {reader}")
+    if "cg.stdin" in meta:
+        raise click.UsageError(f"stdin is one: it cannot be for {meta['cg.stdin']} and {reader}")
+    meta["cg.stdin"] = reader
     return sys.stdin.buffer
 
 

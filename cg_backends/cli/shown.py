@@ -13,6 +13,7 @@ import click
 
 from cg_backends.cli.printable import printable
 from cg_core import Group, GroupProperties
+from cg_core.exact_numbers import to_wire
 
 
 def show_groups(groups: Sequence[Group]) -> None:
@@ -49,7 +50,8 @@ def _show(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    # Narrow: with 20 columns, too, there is room in each for a letter, which may be a wide one.
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for title in titles:
         table.add_column(title, overflow="fold")
     for row in texts:
@@ -62,4 +64,4 @@ def _text(value: object) -> str:
         return "-"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S UTC")
-    return printable(str(value))
+    return printable(str(to_wire(value)))

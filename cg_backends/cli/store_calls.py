@@ -30,7 +30,7 @@ class StoreExecutor:
 
     def carry_out(self, work: Work) -> None:
         """See `Executor`."""
-        with work.interrupted_by_signals(), Store(self.url, timeout=self.timeout) as store:
+        with Store(self.url, timeout=self.timeout) as store:
             while batch := work.take(_TOGETHER):
                 outcomes = store.execute_all([(request, self.caller) for _, request in batch])
                 for (index, _), outcome in zip(batch, outcomes, strict=True):
