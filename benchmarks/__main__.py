@@ -24,6 +24,7 @@ from benchmarks import (
     requests,
     service,
     session,
+    start,
     store,
 )
 from benchmarks.measure import Figure
@@ -38,6 +39,7 @@ SUBJECTS = {
     "remote": remote,
     "service": service,
     "imports": imports,
+    "start": start,
 }
 LIBRARIES = ("attrs", "cattrs", "coincurve", "eth-hash", "safe-pysha3")
 

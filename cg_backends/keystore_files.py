@@ -231,7 +231,9 @@ def _text(path: Path) -> str:
         raise InvalidValue(f"the keystore {path} cannot be read: {why}") from None
     # On Windows the mode says nothing about others.
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        _log.warning("the keystore %s is open to others than its owner; run: chmod 600 it", path)
+        _log.warning(
+            "others than its owner may read the keystore %s; run: chmod 600 %s", path, path
+        )
     if len(content) > _LARGEST_FILE:
         raise InvalidValue(f"{path} is too large for a keystore: above {_LARGEST_FILE} bytes")
     try:

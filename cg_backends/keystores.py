@@ -96,14 +96,14 @@ def load_identity(path: AnyPath, passphrase: Passphrase | None = None) -> Identi
         if identity is None and passphrase is not None:
             identity = hiding(keystore.opened, passphrase() if callable(passphrase) else passphrase)
         if identity is None:
-            fault = (
-                "the empty passphrase does not open"
-                if passphrase is None
-                else "neither the empty passphrase nor the given one opens"
-            )
+            if passphrase is None:
+                raise InvalidValue(
+                    f"the keystore {keystore.path} needs a passphrase, or is damaged: "
+                    "load_identity(path, passphrase) opens it"
+                )
             raise InvalidValue(
-                f"{fault} the keystore {keystore.path}: load_identity(path, passphrase) opens it; "
-                "if that was its passphrase, the file is damaged"
+                f"the passphrase does not open the keystore {keystore.path}; if it is the right "
+                "one, the file is damaged"
             )
     finally:
         del passphrase

@@ -38,8 +38,9 @@ def connections_possible(limits: SocketLimits) -> SocketLimits:
         return limits
     possible = max(soft - others, 1)
     _log.warning(
-        "%d connections at a time instead of %d: the system allows %d open files; to have more, "
-        "raise that limit (ulimit -Hn, or LimitNOFILE= of systemd)",
+        "room for %d connections, opening and closing ones among them, instead of %d: the system "
+        "allows %d open files; to have more, raise that limit (ulimit -Hn, or LimitNOFILE= of "
+        "systemd)",
         possible,
         limits.connections,
         soft,

@@ -109,7 +109,7 @@ class Database:
         try:
             connection = other._begun(self._location.dialect.reading)
             yield connection
-        except (DBAPIError, OSError) as error:
+        except _ERRORS as error:
             trouble = other._trouble(error)
         else:
             return
@@ -135,7 +135,7 @@ class Database:
             result = work(connection)
             self.is_committing = writes
             connection.commit()
-        except (DBAPIError, OSError) as error:
+        except _ERRORS as error:
             return self._trouble(error)
         else:
             is_done = True
@@ -157,7 +157,9 @@ class Database:
             self._connection.exec_driver_sql(statement)
         return self._connection
 
-    def _trouble(self, error: DBAPIError | OSError) -> _Trouble:
+    def _trouble(self, error: DBAPIError | OSError | UnicodeDecodeError) -> _Trouble:
+        if isinstance(error, UnicodeDecodeError):
+            return _Trouble(Fault.DAMAGED, "what it holds is no text")
         if isinstance(error, OSError):
             return _Trouble(Fault.LOST, error.strerror or type(error).__name__)
         cause = error.orig or error
@@ -198,8 +200,8 @@ class Database:
     def _given_up(self, trouble: _Trouble) -> Busy | NetworkError:
         if trouble.fault is Fault.LOST:
             return NetworkError(
-                f"{self.place} cannot be reached: {trouble.told}; see that it runs, and that the "
-                "url, the user and the password are right"
+                f"{self.place} cannot be reached: {trouble.told}; "
+                f"{self._location.dialect.unreached}"
             )
         return Busy(
             f"{self.place} was in use by others for {self._timeout:g} seconds; try again, or find "
@@ -207,6 +209,8 @@ class Database:
         )
 
 
+# sqlite3 raises UnicodeDecodeError in place of an error of its own, which quotes what is damaged.
+_ERRORS: Final = (DBAPIError, OSError, UnicodeDecodeError)
 _MEND: Final = {
     Fault.FULL: "has no room left, and nothing was written; make some, then call again",
     Fault.READ_ONLY: "cannot be written to; give this user the right to, or another database",

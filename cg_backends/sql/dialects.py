@@ -39,6 +39,7 @@ class Dialect:
             answers 0 has waited in vain.
         made: what is said afterwards.
         encoding: asks how texts are encoded, where that may be otherwise than in UTF-8.
+        unreached: what to look after where there is no connection.
         faults: the meaning of its error codes.
         code: the code of its driver's error.
     """
@@ -52,6 +53,7 @@ class Dialect:
     making: Callable[[float], tuple[str, ...]]
     made: tuple[str, ...]
     encoding: str | None
+    unreached: str
     faults: dict[object, Fault]
     code: Callable[[BaseException], object]
 
@@ -85,6 +87,7 @@ SQLITE: Final = Dialect(
     making=lambda _: ("BEGIN IMMEDIATE",),
     made=("COMMIT",),
     encoding=None,
+    unreached="see that its folder is there, and that you may write to both",
     faults={
         5: Fault.BUSY,
         6: Fault.BUSY,
@@ -95,6 +98,8 @@ SQLITE: Final = Dialect(
     },
     code=lambda error: getattr(error, "sqlite_errorcode", 0) & 0xFF,
 )
+
+_SERVER_UNREACHED: Final = "see that it runs, and that the url, the user and the password are right"
 
 _MAKING: Final = "SHA1(CONCAT('computeGroups of ', DATABASE()))"
 
@@ -119,6 +124,7 @@ MYSQL: Final = Dialect(
     making=lambda seconds: (f"SELECT GET_LOCK({_MAKING}, {_whole(seconds)})",),
     made=(f"SELECT RELEASE_LOCK({_MAKING})",),
     encoding=None,  # each column has its own
+    unreached=_SERVER_UNREACHED,
     faults={
         1020: Fault.AGAIN,  # changed since it was read
         1213: Fault.AGAIN,  # deadlock
@@ -161,6 +167,7 @@ POSTGRESQL: Final = Dialect(
     ),
     made=("COMMIT",),
     encoding="SHOW server_encoding",
+    unreached=_SERVER_UNREACHED,
     faults={
         "40001": Fault.AGAIN,  # conflict
         "40P01": Fault.AGAIN,  # deadlock

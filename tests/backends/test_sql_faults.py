@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import logging
+import random
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from cg_core import (
     ComputeGroupsError,
     CreateGroup,
     GetGroup,
+    InvalidValue,
     ListGroups,
     NetworkError,
     OutcomeUnknown,
@@ -366,6 +368,21 @@ def test_a_file_that_is_no_database_is_told(content: bytes, told: str, tmp_path:
     with Store(f"sqlite:///{tmp_path}/paine.db") as store, pytest.raises(NetworkError, match=told):
         store.state()
     assert (tmp_path / "paine.db").read_bytes() == content
+
+
+@pytest.mark.parametrize("offset", range(3_500, 5_000, 100))
+def test_a_file_that_was_damaged_is_told(offset: int, tmp_path: Path) -> None:
+    """Where its schema is, SQLite quotes what is there, and Python cannot read that."""
+    path = tmp_path / "farm.db"
+    with Store(f"sqlite:///{path}") as store:
+        store.execute(CreateGroup("farm"), CALLER)
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 1_000] = random.Random(offset).randbytes(1_000)
+    path.write_bytes(content)
+    with Store(f"sqlite:///{path}") as store:
+        for act in (store.state, lambda: list(store.dump().rows)):
+            with suppress(NetworkError, InvalidValue):  # what it is depends on what was hit
+                act()
 
 
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_hard_limit_is_kept_to_and_told(system: System, caplog: pytest.LogCaptur
     assert done == [(1_000, 1_000)]
     ((_, level, message),) = caplog.record_tuples
     assert level == logging.WARNING
-    assert message.startswith("700 connections at a time instead of 1000")
+    assert message.startswith("room for 700 connections, ")
 
 
 def test_some_connection_is_always_possible(system: System) -> None:
