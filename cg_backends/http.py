@@ -28,6 +28,7 @@ CHUNK: Final = 65_536
 
 _THIS_MACHINE: Final = ("all://localhost", "all://*.localhost", "all://127.0.0.1", "all://[::1]")
 _WRONG_NAME: Final = 62  # OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH
+_BROKEN: Final = ("RemoteProtocolError", "ReadError", "WriteError")
 _CODES: Final = {
     # What no network says: the client is closed, or of another event loop, or knows no such URL.
     "TypeError": UNUSABLE,
@@ -38,9 +39,7 @@ _CODES: Final = {
     "InvalidURL": UNUSABLE,
     "LocalProtocolError": UNUSABLE,
     "TimeoutException": "ETIMEDOUT",
-    "RemoteProtocolError": CUT,
-    "ReadError": CUT,
-    "WriteError": CUT,
+    **dict.fromkeys(_BROKEN, CUT),
 }
 
 
@@ -212,6 +211,10 @@ def network_error(error: Exception, url: str) -> ComputeGroupsError:
     what = f"{names[0]}: {error}" if str(error) else names[0]
     if names[0] == "PoolTimeout":
         what = "PoolTimeout: the httpx client has no free connection; raise its limits"
+    elif names[0] == "RemoteProtocolError" and str(error).startswith("illegal"):
+        what = "what listens there does not speak HTTP"  # the error quotes it
+    elif names[0] in _BROKEN:
+        what = "the connection broke"
     code = next((_CODES[name] for name in names if name in _CODES), "EIO")
     return NetworkError(f"{place}: {what}", code=code)
 

@@ -223,12 +223,16 @@ class Keystore:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             mode = os.fstat(file.fileno()).st_mode
-            content = file.read(_LARGEST_FILE + 1)
+            content = file.read(_LARGEST_FILE + 1) if stat.S_ISREG(mode) else None
     except (OSError, ValueError) as error:  # ValueError: NUL in the path
         why = error.strerror if isinstance(error, OSError) else error
         raise InvalidValue(f"the keystore {path} cannot be read: {why}") from None
+    if content is None:
+        raise InvalidValue(
+            f"the keystore {path} cannot be read: it is a pipe or a device; give a regular file"
+        )
     # On Windows the mode says nothing about others.
     if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
         _log.warning(
@@ -240,6 +244,11 @@ def _text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _damaged(path, "it is not UTF-8") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # A pipe would keep us waiting for who writes into it.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _damaged(path: Path, why: str) -> InvalidValue:

@@ -35,7 +35,7 @@ def from_json(value: Any, shape: type[T]) -> T:
     except InvalidType as error:
         raise ProtocolError(error.message) from None
     except cattrs.BaseValidationError as error:
-        raise ProtocolError(told(error, "it")) from None
+        raise ProtocolError(told(error, "")) from None
 
 
 def to_json(value: attrs.AttrsInstance) -> JSONObject:
@@ -120,15 +120,27 @@ def _finite(value: Any, _: Any) -> float:
 
 
 def told(error: cattrs.BaseValidationError, where: str) -> str:
-    """What was wrong with a value that a converter refused; the value itself is never shown."""
-    faults = cattrs.transform_error(error, where, _told_of_one)
-    return "; ".join(faults[:_FAULTS_TOLD])
+    """What was wrong with a value that a converter refused; the value itself is never shown.
+
+    Args:
+        error: of the converter.
+        where: what the value is called; what is wrong in it stands behind a dot.
+    """
+    faults = []
+    for fault in cattrs.transform_error(error, where, _told_of_one)[:_FAULTS_TOLD]:
+        what, _, place = fault.rpartition(" @ ")
+        place = place.lstrip(".")
+        faults.append(f"{place} {what}" if what == _MISSING else f"{place}: {what}")
+    return "; ".join(faults)
 
 
+_MISSING = "is missing"
 _FAULTS_TOLD = 3  # of data that may be wrong a million times over
 
 
 def _told_of_one(error: BaseException, kind: type | None) -> str:
+    if isinstance(error, KeyError):
+        return _MISSING
     return error.message if isinstance(error, ComputeGroupsError) else format_exception(error, kind)
 
 

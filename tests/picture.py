@@ -44,6 +44,7 @@ def drawn(folder: Path) -> str:
             console.print(Text(f"$ {exchange.command}", style="bold green"))
             if shown:
                 console.print(Text.from_ansi(shown))
+    console.print()  # else the last line's descenders are cut off
     return FONTS.sub("", console.export_svg(title="cg", unique_id="cg"))
 
 

@@ -91,8 +91,8 @@ PACKAGE_FLOORS = {
         {"running"},
     ),
     "cli": (
-        {"demo", "interrupts", "printable", "progress", "secret_input"},
-        {"caller", "calls", "ending", "names", "shown"},
+        {"completions", "demo", "interrupts", "printable", "progress", "secret_input", "wording"},
+        {"caller", "calls", "commands", "ending", "names", "shown"},
         {"service_calls", "store_calls"},
         {"place"},
         {"bulk", "options", "serving"},

@@ -32,6 +32,7 @@ def test_a_quick_run_gives_every_figure(tmp_path: Path) -> None:
         "packets",
         "DCP transport",
         "import",
+        "cg list-jobs",
         *(["sync, websocket, 1 caller", "service over sqlite"] if missing() is None else []),
     ):
         assert work in works

@@ -10,29 +10,23 @@ from typing import TYPE_CHECKING
 import click
 
 from cg_backends.cli import groups, jobs
+from cg_backends.cli.commands import Command, Group
 from cg_backends.cli.identities import identity
-from cg_backends.cli.options import Command, secret_options
+from cg_backends.cli.options import secret_options
 from cg_backends.cli.serve import serve
 
 if TYPE_CHECKING:
     from cg_backends.cli.secret_input import SecretInput
 
 
-class _InOrder(click.Group):
-    """Lists its commands as they were put in, not by the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The names."""
-        return list(self.commands)
-
-
-@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="compute-groups", prog_name="cg")
 def cg() -> None:
     """Compute groups of the Distributed Compute Protocol.
 
-    Groups are kept on this machine, in ~/.dcp, unless --store, --service or --scheduler says where
-    else. Who you are is told by the keystore `id` there, which is made at its first use.
+    Groups are kept on this machine, in ~/.dcp, unless --store, --service or --scheduler, behind the
+    command, says where else. Who you are is told by the keystore `id` there, which is made at its
+    first use.
 
     \b
     Examples:

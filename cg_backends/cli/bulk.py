@@ -10,10 +10,11 @@ from typing import Final
 import click
 
 from cg_backends.cli.calls import Answer, Work, concerns_one_job
-from cg_backends.cli.ending import error_to_json, exit_code
+from cg_backends.cli.ending import error_to_json, exit_code, note_done
 from cg_backends.cli.names import group_to_json, told
 from cg_backends.cli.place import Place
 from cg_backends.cli.printable import printable
+from cg_backends.cli.wording import worded
 from cg_core import ComputeGroupsError, GroupName, JobId, OutcomeUnknown, Refused
 
 _MOST_LINES: Final = 20  # for people; programs get all
@@ -37,10 +38,11 @@ def report(
         KeyboardInterrupt: Ctrl-C stopped it.
     """
     pairs = list(zip(jobs, work.answers, strict=True))
+    summary = _summary(work, done, f"{where} {told(group)}")
+    note_done(summary)
     if place.as_json:
         items = [_item(job, answer, done) for job, answer in pairs]
         click.echo(json.dumps({"group": group_to_json(group), "jobs": items}, indent=2))
-    summary = _summary(work, done, f"{where} {told(group)}")
     errors = [(job, answer.error) for job, answer in pairs if answer and answer.error]
     if len(jobs) > 1:
         lines = list(_lines(errors))
@@ -69,7 +71,7 @@ def _lines(errors: Sequence[tuple[JobId, ComputeGroupsError]]) -> Iterator[str]:
     # What befell all alike is said once.
     together: Counter[str] = Counter()
     for job, error in errors:
-        text = f"{printable(error.message)} ({printable(error.name)})"
+        text = f"{printable(worded(error.message))} ({printable(error.name)})"
         if concerns_one_job(error) or isinstance(error, OutcomeUnknown):
             yield f"{job}: {text}"
         else:

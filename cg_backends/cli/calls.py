@@ -75,6 +75,7 @@ class Work:
         self._on_interrupt: Callable[[], object] = lambda: None
         self._lock = Lock()  # held by who touches any of it
         self._taken = 0
+        self._unsent: set[int] = set()  # taken, and given back by a client that closed
         self._is_left = False
 
     # For who carries it out
@@ -89,10 +90,11 @@ class Work:
 
     def answer(self, index: int, answer: Answer) -> None:
         """Take an answer down. What would befall the rest as well stops it."""
-        if isinstance(answer.error, ClientClosed):
-            return  # by Ctrl-C, before it was sent
         with self._lock:
             if self._is_left:
+                return
+            if isinstance(answer.error, ClientClosed):
+                self._unsent.add(index)  # by Ctrl-C, before it was sent
                 return
             self.answers[index] = answer
             if answer.error is not None and not concerns_one_job(answer.error):
@@ -121,7 +123,7 @@ class Work:
         with self._lock:
             self._is_left = True
             for index, answer in enumerate(self.answers[: self._taken]):
-                if answer is None:
+                if answer is None and index not in self._unsent:
                     self.answers[index] = Answer(error=OutcomeUnknown(_LEFT))
 
 

@@ -39,7 +39,7 @@ class Credentials:
             new: whether it is set from now on, and not only shown.
 
         Raises:
-            click.UsageError: more than one option says it, or none and there is no terminal.
+            click.UsageError: more than one option says it, or none and stdin is no terminal.
             InvalidValue: it cannot be one.
         """
         from cg_core import JoinHash, JoinSecret

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cg_backends.memory import World
-from cg_core import Address, JobId, Refused
+from cg_core import Address, Descriptor, JobId, Refused
 
 OWNER = Address("0x8e077691A9f7152F7F709479233d06FA5273c15d")
 STRANGER = Address("0x048069904c28b50Aa584B07a450CBF675272c593")
@@ -53,9 +53,29 @@ def steps(world: World) -> Iterator[Step]:
         "None",
         "what is not given stays",
     )
-    for job in (RENDER, ENCODE, UPLOAD):
+    yield Step(
+        _call("get_group", f"{farm}") + ".description",
+        repr(groups.get_group(farm).description),
+        "a group has all but its secret to show",
+    )
+    yield Step(
+        _call("list_groups"),
+        "\n".join(group.name for group in groups.list_groups()),
+        "those that the caller owns",
+    )
+    for job in (RENDER, ENCODE):
         groups.add_job(farm, job, join_key="farm", join_secret="s3cret")
         yield Step(_add_job(farm, job), "None", "the job is in the group")
+    answers = groups.add_job_to_groups(UPLOAD, [Descriptor("farm", join_secret="s3cret"), "public"])
+    yield Step(
+        _call(
+            "add_job_to_groups",
+            f'"{UPLOAD}"',
+            '[Descriptor("farm",\n              join_secret=***),\n   "public"]',
+        ),
+        "\n".join(f"{each.group}: added" for each in answers if each.added),
+        "each group answers for itself; the public group takes jobs from anyone",
+    )
     yield _refused(
         _add_job(farm, RENDER),
         lambda: groups.add_job(farm, RENDER, join_key="farm", join_secret="guess"),
@@ -84,9 +104,16 @@ def steps(world: World) -> Iterator[Step]:
         "the job is over, in every group",
     )
     yield Step(
+        _call("remove_all_jobs", f"{farm}"),
+        "\n".join(groups.remove_all_jobs(farm) or ()),
+        "the jobs that were left; they live on",
+    )
+    groups.add_job(farm, UPLOAD, join_key="farm", join_secret="s3cret")
+    yield Step(_add_job(farm, UPLOAD), "None", "what was removed may come back")
+    yield Step(
         _call("cancel_all_jobs", f"{farm}"),
         "\n".join(groups.cancel_all_jobs(farm) or ()),
-        "the jobs that were left are over",
+        "all of its jobs are over; this one has left the public group, too",
     )
     groups.delete_group(farm)
     yield Step(_call("delete_group", f"{farm}"), "None", "the group is gone")
@@ -113,8 +140,8 @@ def run() -> None:
 
 def _call(method: str, *lines: str) -> str:
     # What stands on a line of its own is not broken in a terminal of 80 columns.
-    if len(lines) == 1:
-        return f"{method}({lines[0]})"
+    if len(lines) < 2:
+        return f"{method}({''.join(lines)})"
     indented = ",\n  ".join(lines)
     return f"{method}(\n  {indented}\n)"
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from io import BufferedWriter, RawIOBase, TextIOWrapper
 from pathlib import Path
@@ -17,20 +18,18 @@ from click.shell_completion import shell_complete
 
 from cg_backends.cli.interrupts import Interrupts, heard_in
 from cg_backends.cli.printable import printable
+from cg_backends.cli.wording import worded
 
 DONE: Final = 0
 USAGE: Final = 2
+DEFECT: Final = 70  # what nobody foresaw; EX_SOFTWARE of sysexits
 UNTOLD: Final = 74  # what was done cannot be written to stdout; EX_IOERR of sysexits
 INTERRUPTED: Final = 130  # as a shell tells of a program that SIGINT has ended
 BROKEN_PIPE: Final = 141  # likewise, SIGPIPE
 
 _COMPLETE: Final = "_CG_COMPLETE"  # by which a shell asks what may stand here
+_DONE: Final = "cg.done"  # in a command's context: what it has changed
 
-# What the library's messages say in Python's words, in those of the command line.
-_WORDS: Final = {
-    "insecure=True": "--insecure",
-    "load_identity(path, passphrase) opens it": "its own passphrase opens it",
-}
 _HINTS: Final = {
     "GroupNotFound": "a bare word is a join key; --id N and --opaque-id ID are the other names of "
     "a group, and `cg list` shows yours",
@@ -42,6 +41,7 @@ _HINTS: Final = {
 _NAMES: Final = {
     1: ("Refused", "EREFUSED"),
     USAGE: ("InvalidArgument", "EINVAL"),
+    DEFECT: ("Defect", "ESOFTWARE"),
     UNTOLD: ("Untold", "EIO"),
     INTERRUPTED: ("Interrupted", "EINTR"),
 }
@@ -81,7 +81,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     _have_streams()
     as_json = "--json" in _options(arguments)
     interrupts: Interrupts | None = None
-    status: int | None
+    done: str | None = None
     try:
         # (Not by `main`: it takes Ctrl-C for a broken prompt, and ends the process by itself where
         # nobody reads any more.)
@@ -93,17 +93,15 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
                 sys.stdout.flush()
             finally:
                 interrupts = heard_in(context)
+                done = context.meta.get(_DONE)
         status = DONE
     except click.exceptions.Exit as asked:
         status = asked.exit_code
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        status = _untold(error, as_json=as_json)
     except (Exception, KeyboardInterrupt) as error:
-        status = _told(error, as_json=as_json)
-        if status is None:
-            raise
+        if isinstance(error, OSError) and error.filename is None:
+            status = _untold(error, done, as_json=as_json)
+        else:
+            status = _told(error, as_json=as_json)
     if interrupts is not None and interrupts.end():
         return INTERRUPTED
     return status
@@ -120,13 +118,22 @@ def end(status: int) -> None:
     sys.exit(status)
 
 
+def note_done(what: str) -> None:
+    """Note what the command has changed, to be told where stdout does not take the answer.
+
+    Args:
+        what: it, as a clause: "group 2 was created".
+    """
+    click.get_current_context().meta[_DONE] = what
+
+
 def error_to_json(error: Any) -> dict[str, object]:
     """An error of the library's as programs get it."""
-    return {"name": error.name, "code": error.code, "message": error.message}
+    return {"name": error.name, "code": error.code, "message": worded(error.message)}
 
 
-def _told(error: BaseException, *, as_json: bool) -> int | None:
-    # The exit code, after the error was told; None where it is none that was foreseen.
+def _told(error: BaseException, *, as_json: bool) -> int:
+    # The exit code, after the error was told.
     status = exit_code(error)
     match error:
         case KeyboardInterrupt(args=(str(known),)):
@@ -146,20 +153,27 @@ def _told(error: BaseException, *, as_json: bool) -> int | None:
             status = _tell(USAGE, str(error), as_json=as_json)
         case _ if status is not None:
             _tell(status, str(getattr(error, "message", "")), error, as_json=as_json)
+        case _:
+            status = DEFECT
+            traceback.print_exception(error)
+            if as_json:
+                _tell(status, f"this is a bug: {type(error).__name__}", as_json=as_json)
     return status
 
 
-def _untold(error: OSError, *, as_json: bool) -> int:
+def _untold(error: OSError, done: str | None, *, as_json: bool) -> int:
     # Stdout takes no more. What was to be written there was done; and Python would try once more.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
         return BROKEN_PIPE  # whoever read has seen enough
-    return _tell(UNTOLD, f"stdout cannot be written: {error.strerror}", as_json=as_json)
+    fault = f"stdout cannot be written: {error.strerror}"
+    if done is not None:
+        fault = f"{done}, but {fault}; `cg list` or `cg list-jobs` shows it"
+    return _tell(UNTOLD, fault, as_json=as_json)
 
 
 def _tell(status: int, message: str, error: Any = None, *, as_json: bool) -> int:
-    for ours, of_the_command_line in _WORDS.items():
-        message = message.replace(ours, of_the_command_line)
+    message = worded(message)
     if as_json:
         name, code = _NAMES[status] if error is None else (error.name, error.code)
         told = {"name": name, "code": code, "message": message, "exitCode": status}
@@ -172,15 +186,20 @@ def _tell(status: int, message: str, error: Any = None, *, as_json: bool) -> int
         click.echo(f"{begin}: {printable(message)}{kind}", err=True)
         if error is not None and error.name in _HINTS:
             click.echo(f"Hint: {_HINTS[error.name]}", err=True)
+        for note in getattr(error, "__notes__", ()):
+            click.echo(f"Hint: {note}", err=True)
     return status
 
 
 def _have_streams() -> None:
-    # Python has none where the process was started with one closed.
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:
-            nothing = Path(os.devnull).open("r" if name == "stdin" else "w")  # noqa: SIM115 - it stays
-            setattr(sys, name, nothing)
+    # Python has none where the process was started with one closed. What is written to stdout must
+    # not be lost: there it is a file that takes nothing.
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - it stays
+    if sys.stdout is None:
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115, PTH123 - likewise
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - likewise
     if isinstance(sys.stdout.buffer, RawIOBase):
         # By PYTHONUNBUFFERED. What has no room would be lost, and nobody would hear of it.
         encoding = sys.stdout.encoding

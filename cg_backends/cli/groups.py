@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cg_backends.cli.commands import Command
 from cg_backends.cli.credentials import credential_options
 from cg_backends.cli.options import (
-    Command,
     ask,
     group_options,
+    insecure_option,
     no_question,
     place_options,
 )
@@ -25,16 +26,25 @@ if TYPE_CHECKING:
     from cg_backends.cli.place import Place
     from cg_core import GroupName
 
+_join_address = click.option(
+    "--join-address", metavar="ADDRESS", help="An address; whoever can sign for it may join, too."
+)
+
 
 @click.command(cls=Command)
 @click.argument("name")
 @click.option("--description", help="What it is for. [default: its name and the date]")
-@click.option("--join-key", metavar="KEY", help='Its "user name", which no other group has.')
+@click.option(
+    "--join-key",
+    metavar="KEY",
+    help="The name under which machines join and jobs are let in; unique.",
+)
 @credential_options
-@click.option("--join-address", metavar="ADDRESS", help="Whose signature lets in, too.")
+@_join_address
 @click.option("--opaque-id", metavar="ID", help="Its opaque id, if it is free.")
 @property_options
 @place_options
+@insecure_option
 def create(*, credentials: Credentials, join_key: str | None, place: Place, **given: Any) -> None:
     """Create a group, which you then own, and print its id.
 
@@ -70,10 +80,11 @@ def create(*, credentials: Credentials, join_key: str | None, place: Place, **gi
 @click.option("--join-key", "new_key", metavar="KEY", help="Its new join key, with its secret.")
 @click.option("--no-join-key", is_flag=True, help="Nobody joins by key any more.")
 @credential_options
-@click.option("--join-address", metavar="ADDRESS", help="Whose signature lets in.")
+@_join_address
 @click.option("--no-join-address", is_flag=True, help="Nobody joins by signature any more.")
 @property_options
 @place_options
+@insecure_option
 def change(
     *,
     group: GroupName,
@@ -140,7 +151,11 @@ def delete(*, group: GroupName, is_sure: bool, place: Place) -> None:
     place.note(f"Deleted {told(group)}.")
 
 
-@click.command("list", cls=Command)
+@click.command(
+    "list",
+    cls=Command,
+    hint="; `cg show GROUP` shows one group, `cg list-jobs GROUP` its jobs",
+)
 @place_options
 def list_(*, place: Place) -> None:
     """List your groups, oldest first.
@@ -160,7 +175,9 @@ def list_(*, place: Place) -> None:
     elif groups:
         show_groups(groups)
     else:
-        place.note("You have no groups yet. To make one: cg create NAME")
+        place.note(
+            f"You ({place.caller}) have no groups {place.where}. To make one: cg create NAME"
+        )
 
 
 @click.command(cls=Command)

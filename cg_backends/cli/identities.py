@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cg_backends.cli.options import Command, as_json, passphrase_options
+from cg_backends.cli.commands import Command, Group
+from cg_backends.cli.completions import keystores
+from cg_backends.cli.options import as_json, passphrase_options
 
 if TYPE_CHECKING:
     from cg_backends.cli.secret_input import SecretInput
 
 
-@click.group()
+@click.group(cls=Group)
 def identity() -> None:
     """Make or show the keys that requests are signed with.
 
@@ -49,14 +51,17 @@ def new(*, name: str, passphrase: SecretInput, no_passphrase: bool, as_json: boo
 
     path = keystore_path(name)
     if path.exists():
-        raise InvalidValue(f"{path} exists, and may hold a key that is nowhere else; choose a name")
+        raise InvalidValue(
+            f"{path} exists, and may hold a key that is nowhere else; for another one: cg identity "
+            "new NAME"
+        )
     made = new_identity()
     save_identity(made, path, new_passphrase(passphrase, none=no_passphrase))
     _show(made.address, str(path), as_json=as_json)
 
 
 @identity.command("show", cls=Command)
-@click.argument("name", default="id", metavar="[NAME|PATH]")
+@click.argument("name", default="id", metavar="[NAME|PATH]", shell_complete=keystores)
 @as_json
 def show(*, name: str, as_json: bool) -> None:
     """Print the address of an identity. Its passphrase is not needed; its key is never shown.

@@ -7,12 +7,14 @@ ends. So it is heard from then on to the end of the process.
 from __future__ import annotations
 
 import signal
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Final
 
 import click
 
 _KEY: Final = "cg.interrupts"
+_LOOK: Final = 0.1  # seconds
 
 
 class Interrupts:
@@ -29,7 +31,10 @@ class Interrupts:
 
     def wait(self) -> object:
         """Wait for Ctrl-C, which is None, or for what is told."""
-        return self._happened.get()
+        while True:
+            # A signal that comes just before Python waits does not end the wait.
+            with suppress(Empty):
+                return self._happened.get(timeout=_LOOK)
 
     def tell(self, what: object) -> None:
         """Wake up who waits, and tell it something; from any thread."""

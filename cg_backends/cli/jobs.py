@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cg_backends.cli.commands import Command
 from cg_backends.cli.credentials import credential_options
 from cg_backends.cli.options import (
-    Command,
     ask,
     group_options,
     job_options,
+    join_identity_option,
     no_question,
     place_options,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--join-key", metavar="KEY", help="The group's join key, beside its id.")
 @credential_options
 @place_options
+@join_identity_option
 def add_job(
     *,
     group: GroupName,

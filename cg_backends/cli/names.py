@@ -35,6 +35,33 @@ def group_name(join_key: str | None, id: int | None, opaque_id: str | None) -> G
     return given[0] if id is None else checked_integer("--id", id, least=1)
 
 
+def group_and_jobs(
+    words: Sequence[str], id: int | None, opaque_id: str | None, file: str | None
+) -> tuple[GroupName, tuple[JobId, ...]]:
+    """The group that a command line names, and the jobs.
+
+    Args:
+        words: a join key, unless the group is named by another name, and job ids.
+        id: a row id.
+        opaque_id: an opaque id.
+        file: as in `job_ids`.
+
+    Raises:
+        click.UsageError, InvalidValue: as `group_name` and `job_ids`.
+    """
+    if id is not None or opaque_id is not None:
+        group = group_name(None, id, opaque_id)
+        return group, job_ids(words, file, "; with --id or --opaque-id every word is a job")
+    group = group_name(words[0] if words else None, None, None)
+    if len(words) == 1 and file is None:
+        command = click.get_current_context().command_path
+        raise click.UsageError(
+            f"the first word names the group, and no job follows: {command} GROUP JOB... "
+            "(or --jobs-file FILE, or - for stdin)"
+        )
+    return group, job_ids(words[1:], file)
+
+
 def told(group: GroupName) -> str:
     """A group in a sentence."""
     if isinstance(group, OpaqueId):
@@ -49,12 +76,13 @@ def group_to_json(group: GroupName) -> dict[str, object]:
     return {"id": group} if isinstance(group, int) else {"joinKey": group}
 
 
-def job_ids(arguments: Sequence[str], file: str | None) -> tuple[JobId, ...]:
+def job_ids(arguments: Sequence[str], file: str | None, hint: str = "") -> tuple[JobId, ...]:
     """The jobs that a command line names.
 
     Args:
         arguments: job ids; `-` stands for those on stdin.
         file: a file of them, `-` for stdin: one in each line; what begins with # is a comment.
+        hint: what is said besides, where an argument is no job id.
 
     Raises:
         click.UsageError: there are none, or the file cannot be read.
@@ -65,7 +93,7 @@ def job_ids(arguments: Sequence[str], file: str | None) -> tuple[JobId, ...]:
         if argument == "-":
             jobs += _from_stdin("-")
         else:
-            jobs.append(_job_id(argument, f"job {number}"))
+            jobs.append(_job_id(argument, f"job {number}", hint))
     if file == "-":
         jobs += _from_stdin("--jobs-file -")
     elif file is not None:
@@ -107,9 +135,9 @@ def _in_lines(lines: Iterable[str], where: str) -> Iterable[JobId]:
             yield _job_id(job, f"line {number} of {where}")
 
 
-def _job_id(text: str, where: str) -> JobId:
+def _job_id(text: str, where: str, hint: str = "") -> JobId:
     try:
         return JobId(text)
     except InvalidValue as error:
-        fault = f"{where}: {error.message}; nothing was sent"
+        fault = f"{where}: {error.message}; nothing was sent{hint}"
     raise InvalidValue(fault)

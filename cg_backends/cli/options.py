@@ -6,34 +6,55 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import wraps
+from contextlib import suppress
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
+
+from cg_backends.cli.commands import PlaceOption
+from cg_backends.cli.completions import files, keystores
 
 if TYPE_CHECKING:
     from cg_backends.cli.secret_input import SecretInput
 
 Function: TypeAlias = Callable[..., Any]
-SECONDS: Final = click.FloatRange(min=0, min_open=True)
 
 
-class Command(click.Command):
-    """A command that does not repeat arguments that it does not take: they may be secrets."""
+class Number(click.ParamType):  # type: ignore[type-arg] # it takes one only in later clicks
+    """A number.
 
-    allow_extra_args = True
+    Args:
+        name: how the help calls it.
+        words: what it must be.
+        read: makes it of a text.
+        is_one: whether it may be one.
+    """
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does it, and what is left over is refused."""
-        rest = super().parse_args(ctx, args)
-        if ctx.args and not ctx.resilient_parsing:
-            raise click.UsageError(
-                "there are more arguments than the command takes (they are not shown: a secret may "
-                "be among them, which is never an argument, for others could read it); put what "
-                "has spaces in it in quotes",
-                ctx,
-            )
-        return rest
+    def __init__(
+        self, name: str, words: str, read: type[int | float], is_one: Callable[[float], bool]
+    ) -> None:
+        self.name = name  # the help shows it in capitals
+        self._words = words
+        self._read = read
+        self._is_one = is_one
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """The number.
+
+        Raises:
+            click.UsageError: it is none, or cannot be.
+        """
+        with suppress(ValueError):
+            if self._is_one(number := self._read(value)):
+                return number
+        option = "" if param is None else param.opts[0]
+        raise click.UsageError(f"{option} must be {self._words}", ctx)
+
+
+SECONDS: Final = Number("seconds", "a number of seconds above 0", float, lambda value: value > 0)
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON, errors too.")
@@ -49,23 +70,28 @@ def ask(question: str, *, is_sure: bool) -> None:
     """Ask whether what cannot be undone is meant, unless the user has said so.
 
     Raises:
-        click.UsageError: there is no terminal to ask at.
+        click.UsageError: stdin is no terminal to ask at.
         click.ClickException: it is not meant.
     """
     if is_sure:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("this cannot be undone, and there is no terminal to ask; say --yes")
+        raise click.UsageError(
+            "this cannot be undone, and stdin is no terminal to ask at; say --yes"
+        )
     if not click.confirm(question, err=True):
         raise click.ClickException("nothing was done")
 
 
-def secret_options(name: str, title: str) -> Callable[[Function], Function]:
+def secret_options(
+    name: str, title: str, cls: type[click.Option] = click.Option
+) -> Callable[[Function], Function]:
     """Where a secret is: passes a `SecretInput` by the name, with underscores."""
+    option = partial(click.option, cls=cls)
     options = (
-        click.option(f"--{name}-stdin", is_flag=True, help=f"Read the {title} from stdin."),
-        click.option(f"--{name}-file", metavar="FILE", help="... from a file."),
-        click.option(f"--{name}-env", metavar="NAME", help="... from an environment variable."),
+        option(f"--{name}-stdin", is_flag=True, help=f"Read the {title} from stdin."),
+        option(f"--{name}-file", metavar="FILE", shell_complete=files, help="... from a file."),
+        option(f"--{name}-env", metavar="NAME", help="... from an environment variable."),
     )
     key = name.replace("-", "_")
 
@@ -87,7 +113,9 @@ def secret_options(name: str, title: str) -> Callable[[Function], Function]:
     return decorate
 
 
-passphrase_options = secret_options("passphrase", "keystore's passphrase")
+_PASSPHRASE: Final = ("passphrase", "keystore's passphrase")
+
+passphrase_options = secret_options(*_PASSPHRASE)
 """Passes `passphrase`, a `SecretInput`."""
 
 
@@ -113,23 +141,25 @@ def job_options(function: Function) -> Function:
     def with_jobs(
         *, names: tuple[str, ...], id: int | None, opaque_id: str | None, **given: Any
     ) -> Any:
-        from cg_backends.cli.names import group_name, job_ids
+        from cg_backends.cli.names import group_and_jobs
 
-        by_id = id is not None or opaque_id is not None
-        join_key = None if by_id or not names else names[0]
-        group = group_name(join_key, id, opaque_id)
-        jobs = job_ids(names if by_id else names[1:], given.pop("jobs_file"))
+        group, jobs = group_and_jobs(names, id, opaque_id, given.pop("jobs_file"))
         return function(**given, group=group, jobs=jobs)
 
     argument = click.argument("names", nargs=-1, metavar="[GROUP] JOB...")
     file = click.option(
-        "--jobs-file", metavar="FILE", help="A file of jobs, one in each line; - for stdin."
+        "--jobs-file",
+        metavar="FILE",
+        shell_complete=files,
+        help="A file of jobs, one in each line; - for stdin.",
     )
     return _with_options(with_jobs, (argument, *_IDS, file))
 
 
 _IDS: Final = (
-    click.option("--id", type=int, metavar="N", help="The group, by its row id."),
+    click.option(
+        "--id", type=int, metavar="N", help="The group, by the id that cg create printed."
+    ),
     click.option("--opaque-id", metavar="ID", help="The group, by its opaque id."),
 )
 
@@ -141,54 +171,66 @@ def place_options(function: Function) -> Function:
     def with_place(**given: Any) -> Any:
         from cg_backends.cli.place import PlaceOptions
 
-        options = PlaceOptions(**{name: given.pop(name) for name in (*_PLACE, "passphrase")})
+        options = PlaceOptions(
+            **{name: given.pop(name) for name in (*_PLACE, "passphrase")},
+            join_identity=given.pop("join_identity", None),
+            insecure=given.pop("insecure", False),
+        )
         place = options.place(as_json=given.pop("as_json"))
         return function(**given, place=place)
 
-    return _with_options(with_place, (*_PLACE.values(), passphrase_options, as_json))
+    passphrase = secret_options(*_PASSPHRASE, cls=PlaceOption)
+    return _with_options(with_place, (*_PLACE.values(), passphrase, as_json))
 
+
+_option = partial(click.option, cls=PlaceOption)
+
+join_identity_option = _option(
+    "--join-identity",
+    metavar="NAME|PATH",
+    shell_complete=keystores,
+    help="A second keystore, to join groups by its address.",
+)
+"""For `place_options`, where jobs are let in."""
+
+insecure_option = _option(
+    "--insecure", is_flag=True, help="Let join hashes go unencrypted over a network."
+)
+"""For `place_options`, where join hashes are sent."""
 
 _PLACE: Final = {
-    "service": click.option(
-        "--service", metavar="URL", help="The service to call. [env: CG_SERVICE]"
-    ),
-    "scheduler": click.option(
+    "service": _option("--service", metavar="URL", help="The service to call. [env: CG_SERVICE]"),
+    "scheduler": _option(
         "--scheduler",
         metavar="URL",
         help="The scheduler that tells where the service is. [env: DCP_SCHEDULER_LOCATION]",
     ),
-    "store": click.option(
+    "store": _option(
         "--store",
         metavar="URL",
         help="Without a service, the database. [env: CG_STORE; default: compute-groups.db in DCP's "
         "folder, ~/.dcp]",
     ),
-    "identity": click.option(
+    "identity": _option(
         "--identity",
         metavar="NAME|PATH",
+        shell_complete=keystores,
         help="The keystore of who calls. [default: id in DCP's folder, made if there is none]",
     ),
-    "join_identity": click.option(
-        "--join-identity",
-        metavar="NAME|PATH",
-        help="Another keystore, whose address groups may let in.",
-    ),
-    "timeout": click.option(
+    "timeout": _option(
         "--timeout",
         type=SECONDS,
-        metavar="SECONDS",
         help="For each call. [default: 60, without a service 30]",
     ),
-    "transport": click.option(
+    "transport": _option(
         "--transport",
         type=click.Choice(["websocket", "polling"]),
-        help="The only way to a service that is tried.",
+        help="Use only this transport. [default: WebSocket, else polling]",
     ),
-    "service_address": click.option(
-        "--service-address", metavar="ADDRESS", help="The address that the service must have."
-    ),
-    "insecure": click.option(
-        "--insecure", is_flag=True, help="Let join hashes go unencrypted over a network."
+    "service_address": _option(
+        "--service-address",
+        metavar="ADDRESS",
+        help="The Ethereum address (0x...) whose key the service must have.",
     ),
 }
 

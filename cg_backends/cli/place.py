@@ -7,19 +7,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 import click
 
 from cg_backends.cli.caller import caller_address, caller_identity
-from cg_backends.cli.calls import Executor, Work, carry_out
+from cg_backends.cli.calls import Answer, Executor, Work, carry_out
+from cg_backends.cli.ending import note_done
 from cg_backends.cli.interrupts import Interrupts
+from cg_backends.cli.names import told
+from cg_backends.cli.printable import printable
 from cg_backends.cli.progress import progress
 from cg_backends.cli.secret_input import SecretInput
 from cg_backends.keystores import dcp_folder
-from cg_core import READS, Caller, NetworkError, Request
-from cg_core.remote import ServiceURL
+from cg_core import READS, Address, Caller, CreateGroup, InvalidValue, NetworkError, Request
+
+if TYPE_CHECKING:
+    from cg_backends.cli.service_calls import ServiceExecutor
+    from cg_backends.cli.store_calls import StoreExecutor
 
 T = TypeVar("T")
 
@@ -40,10 +46,16 @@ class Place:
 
     Attributes:
         as_json: whether a program reads what we say.
+        caller: who calls.
+        where: where the groups are, in a sentence: "at http://127.0.0.1:9800/".
     """
 
     _executor: Executor
     as_json: bool
+    caller: Address | None = None
+    where: str = "here"
+    _variable: str | None = None  # of the environment, that says where
+    _is_service: bool = False
 
     def call(self, request: Request[T]) -> T:
         """Carry out a request.
@@ -54,7 +66,7 @@ class Place:
         """
         work = Work([request])
         interrupts = Interrupts()
-        carry_out(self._executor, work, interrupts, self._tell_of_stopping)
+        self._carry_out(work, interrupts)
         if type(request) in READS:
             interrupts.end()  # nothing was done: who has seen enough of it may stop it
         (answer,) = work.answers
@@ -62,6 +74,10 @@ class Place:
             raise KeyboardInterrupt("nothing was done")
         if answer.error is None:
             result: T = answer.result
+            if isinstance(request, CreateGroup):
+                note_done(f"{told(answer.result)} was created")
+            elif type(request) not in READS:
+                note_done("it was done")
             return result
         if work.is_interrupted:
             raise KeyboardInterrupt(answer.error.message)
@@ -80,13 +96,30 @@ class Place:
         interrupts = Interrupts()
         with progress(title, len(requests)) as advance:
             work = Work(requests, advance=advance)
-            carry_out(self._executor, work, interrupts, self._tell_of_stopping)
+            self._carry_out(work, interrupts)
         return work
 
     def note(self, text: str) -> None:
         """Tell people something; what programs read is left alone."""
         if not self.as_json:
             click.echo(text, err=True)
+
+    def _carry_out(self, work: Work, interrupts: Interrupts) -> None:
+        try:
+            carry_out(self._executor, work, interrupts, self._tell_of_stopping)
+        except NetworkError as error:
+            raise self._named(error) from None
+        for index, answer in enumerate(work.answers):
+            if answer is not None and isinstance(answer.error, NetworkError):
+                work.answers[index] = Answer(error=self._named(answer.error))
+
+    def _named(self, error: NetworkError) -> NetworkError:
+        """The error, with the variable that says where to go, which may be forgotten."""
+        said = f"{self._variable}: " if self._variable else ""
+        named = NetworkError(f"{said}{error.message}", code=error.code, name=error.name)
+        if self._is_service and error.code == "ECONNREFUSED":
+            named.add_note("is `cg serve` running there?")
+        return named
 
     def _tell_of_stopping(self) -> None:
         if not self.as_json:
@@ -116,11 +149,21 @@ class PlaceOptions:
             InvalidArgument: an option, or a variable of the environment, cannot be.
         """
         kind, value, said = self._where()
+        variable = None if said.startswith("--") else said
         if kind == "store":
             self._require_nothing_for_a_service()
-            return Place(self._in_store(value or default_store()), as_json)
-        ServiceURL.parse(value, said)  # so that an error names what is to be mended
-        return Place(self._by_service("url" if kind == "service" else kind, value), as_json)
+            url = value or default_store()
+            where = f"in {_shown(url, said)}"
+            store = self._in_store(url)
+            return Place(store, as_json, store.caller.address, where, variable)
+
+        from cg_core.remote import ServiceURL
+
+        url = str(ServiceURL.parse(value, said))  # so that an error names what is to be mended
+        is_service = kind == "service"
+        service = self._by_service("url" if is_service else kind, value)
+        where = f"at {url}" if is_service else f"at the service that {url} names"
+        return Place(service, as_json, service.identity.address, where, variable, is_service)
 
     def _where(self) -> tuple[str, str, str]:
         given = [
@@ -154,7 +197,7 @@ class PlaceOptions:
                 "--scheduler"
             )
 
-    def _in_store(self, url: str) -> Executor:
+    def _in_store(self, url: str) -> StoreExecutor:
         from cg_backends.cli.store_calls import StoreExecutor
 
         join = self.join_identity
@@ -164,7 +207,7 @@ class PlaceOptions:
             return StoreExecutor(url, caller)
         return StoreExecutor(url, caller, self.timeout)
 
-    def _by_service(self, kind: str, url: str) -> Executor:
+    def _by_service(self, kind: str, url: str) -> ServiceExecutor:
         from cg_backends.cli.service_calls import ServiceExecutor
 
         join = self.join_identity
@@ -178,6 +221,21 @@ class PlaceOptions:
         if self.timeout is not None:
             options["timeout"] = self.timeout
         return ServiceExecutor(caller_identity(self.identity, self.passphrase), options)
+
+
+def _shown(url: str, said: str) -> str:
+    """The URL of a database, without its password, which may be in the query, too."""
+    from sqlalchemy import make_url
+
+    from cg_backends.sql.urls import Location
+
+    try:
+        Location.parse(url)
+    except InvalidValue as error:
+        fault = f"{said and f'{said}: '}{error.message}"
+    else:
+        return printable(make_url(url).set(query={}).render_as_string(hide_password=True))
+    raise InvalidValue(fault)
 
 
 def default_store() -> str:

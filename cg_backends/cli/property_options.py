@@ -35,7 +35,9 @@ _WHOLE_NUMBER: Final = re.compile("-?[0-9]{1,64}")
 def property_options(function: Function) -> Function:
     """Passes each property as the text that was given, or None; for `given_properties`."""
     for name, (takes, meaning) in reversed(PROPERTIES.items()):
-        function = click.option(_option(name), metavar=takes, help=meaning)(function)
+        offered = _access if name == "deploy_access" else None
+        option = click.option(_option(name), metavar=takes, shell_complete=offered, help=meaning)
+        function = option(function)
     return function
 
 
@@ -50,6 +52,10 @@ def given_properties(given: dict[str, Any]) -> dict[str, Any]:
         for name, value in given.items()
         if value is not None or name in ("join_key", "join_secret")
     }
+
+
+def _access(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's signature
+    return [each for each in ("owner", "join") if each.startswith(incomplete)]
 
 
 def _option(name: str) -> str:

@@ -72,15 +72,15 @@ class SecretInput:
             otherwise: what else the user could say; an option.
 
         Raises:
-            click.UsageError: there is no terminal, or as in `read`.
+            click.UsageError: stdin is no terminal, or as in `read`.
         """
         given = self.read()
         if given is not None:
             return given
         if not sys.stdin.isatty():
             raise click.UsageError(
-                f"there is no terminal to ask for the {prompt.lower()}; give one of {self.ways}"
-                f"{otherwise and ', or '}{otherwise}"
+                f"stdin is no terminal, so the {prompt.lower()} cannot be asked for; give one of "
+                f"{self.ways}{otherwise and ', or '}{otherwise}"
             )
         asked: str = click.prompt(prompt, hide_input=True, err=True, confirmation_prompt=confirmed)
         return asked

@@ -9,10 +9,13 @@ from typing import Any
 
 import click
 
-from cg_backends.cli.options import SECONDS, Command, passphrase_options
+from cg_backends.cli.commands import Command
+from cg_backends.cli.completions import keystores
+from cg_backends.cli.options import SECONDS, Number, passphrase_options
 
-_AT_LEAST_0 = click.IntRange(min=0)
-_AT_LEAST_1 = click.IntRange(min=1)
+_FROM_0 = Number("n", "a whole number from 0", int, lambda value: value >= 0)
+_FROM_1 = Number("n", "a whole number from 1", int, lambda value: value >= 1)
+_RATE = Number("n", "a number above 0", float, lambda value: value > 0)
 
 
 @click.command(cls=Command)
@@ -31,10 +34,13 @@ _AT_LEAST_1 = click.IntRange(min=1)
     default="compute-groups-service",
     show_default=True,
     metavar="NAME|PATH",
+    shell_complete=keystores,
     help="The keystore with the service's key, made if there is none.",
 )
 @passphrase_options
-@click.option("--url", help="Where clients find the service, if not where it listens.")
+@click.option(
+    "--url", metavar="URL", help="Where clients find the service, if not where it listens."
+)
 @click.option(
     "--allow-create",
     multiple=True,
@@ -48,66 +54,66 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @click.option(
     "--public-jobs",
     default=1_000,
-    type=_AT_LEAST_0,
+    type=_FROM_0,
     show_default=True,
     help="Most jobs of a caller in it.",
 )
 @click.option(
-    "--max-sessions", default=10_000, type=_AT_LEAST_1, show_default=True, help="Sessions in all."
+    "--max-sessions", default=10_000, type=_FROM_1, show_default=True, help="Sessions in all."
 )
 @click.option(
     "--max-sessions-per-peer",
     default=1_000,
-    type=_AT_LEAST_1,
+    type=_FROM_1,
     show_default=True,
     help="... of one peer.",
 )
 @click.option(
     "--max-unproved",
     default=2_000,
-    type=_AT_LEAST_1,
+    type=_FROM_1,
     show_default=True,
-    help="Connections that have not said whose they are.",
+    help="Connections that have not yet signed anything.",
 )
 @click.option(
     "--proof-time",
     default=30.0,
     type=SECONDS,
     show_default=True,
-    help="Seconds that they may take to say so.",
+    help="Seconds that they may take to do so.",
 )
 @click.option(
     "--max-connections",
     default=10_000,
-    type=_AT_LEAST_1,
+    type=_FROM_1,
     show_default=True,
     help="Connections in all.",
 )
 @click.option(
     "--max-message",
     default=10_000_000,
-    type=_AT_LEAST_1,
+    type=_FROM_1,
     show_default=True,
     help="Characters of a message.",
 )
 @click.option(
     "--max-held",
     default=100_000_000,
-    type=_AT_LEAST_1,
+    type=_FROM_1,
     show_default=True,
     help="Characters of what has not wholly come, and of what is not taken yet, in all.",
 )
 @click.option(
     "--calls-per-second",
     default=1_000.0,
-    type=SECONDS,
+    type=_RATE,
     show_default=True,
     help="Calls a second of one caller.",
 )
 @click.option(
     "--calls-at-once",
     default=5_000,
-    type=_AT_LEAST_1,
+    type=_FROM_1,
     show_default=True,
     help="... after a while without calls.",
 )
@@ -116,14 +122,14 @@ _AT_LEAST_1 = click.IntRange(min=1)
     default=7_300.0,
     type=SECONDS,
     show_default=True,
-    help="Seconds that a session outlives its peer.",
+    help="Seconds that a session is kept for a client that has lost its connection.",
 )
 @click.option(
     "--stamps",
     default=10_000,
-    type=_AT_LEAST_1,
+    type=_FROM_1,
     show_default=True,
-    help="Calls of one caller kept from replay.",
+    help="Calls of one caller remembered, so that none is replayed.",
 )
 @click.option(
     "--log-level",
@@ -140,7 +146,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
     help="A line for people, or a JSON object.",
 )
 def serve(**options: Any) -> None:
-    """Serve groups to Python's clients and the official one.
+    """Run a service, for the Python clients and dcp-client.
 
     The groups are kept in a database, the service's key in a keystore; both are made on first use.
     SIGINT and SIGTERM end it: what was asked is answered, and all are told goodbye.

@@ -523,6 +523,15 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
                 read(nothing)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes")
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a pipe")
+    for nothing in (tmp_path / "a pipe", os.devnull):
+        for read in (load_identity, keystore_address):
+            with pytest.raises(InvalidValue, match="it is a pipe or a device"):
+                read(nothing)
+
+
 # Wrong arguments.
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +18,7 @@ import pytest
 import trustme
 
 from cg_backends.conformance import ALICE, BOB, CAROL, JOB
+from cg_backends.http import CHUNK
 from cg_backends.keystores import save_identity
 from cg_backends.memory import World
 from cg_core import (
@@ -255,6 +258,46 @@ def test_nobody_listens(caller: Caller) -> None:
     assert (type(error), error.code) == (NetworkError, "ECONNREFUSED")
     assert "nobody listens" in str(error)
     assert "attempt" in str(error)
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """The URL of what answers anything with some bytes, and hangs up."""
+
+    def answer_all() -> None:
+        with suppress(OSError):  # it is closed
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(CHUNK)
+                    connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer_all)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"\xff\xfe\0\r\n\r\n", "what listens there does not speak HTTP"),
+        (b"220 mail.example ESMTP\r\n\r\n", "what listens there does not speak HTTP"),
+        (b"", "the connection broke"),
+    ],
+    ids=["bytes", "mail", "nothing"],
+)
+def test_what_speaks_otherwise_is_not_quoted(
+    caller: Caller, transport: TransportName, answer: bytes, said: str
+) -> None:
+    with answering(answer) as url:
+        error = fault_of(caller.connect(url, transport=transport, connect_timeout=0.2))
+    assert isinstance(error, NetworkError)
+    assert str(error).endswith(f": {said} [NetworkError ECONNRESET]")
 
 
 @pytest.mark.parametrize("transport", [*TRANSPORTS, None])

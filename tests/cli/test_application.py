@@ -7,7 +7,8 @@ from importlib.metadata import entry_points, version
 
 import pytest
 
-from tests.cli.processes import cg, python
+from tests.cli.in_process import run_here
+from tests.cli.processes import Home, cg, python
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("-h",)], ids=" ".join)
@@ -44,6 +45,48 @@ def test_an_unknown_command_is_told() -> None:
     ended = cg("nope")
     assert (ended.status, ended.stdout) == (2, "")
     assert "nope" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--json list", "--json belongs behind the command: cg list --json ..."),
+        ("--service URL show farm", "--service belongs behind the command: cg show --service ..."),
+        ("--store=URL hash farm", "--store belongs behind the command: cg COMMAND --store ..."),
+        ("--no-public-group serve", "cg serve --no-public-group ..."),
+        ("-y delete farm", "-y belongs behind the command: cg delete -y ..."),
+        ("--no-passphrase identity new", "cg identity --no-passphrase ..."),
+        ("identity --no-passphrase new", "cg identity new --no-passphrase ..."),
+        ("--sideways list", "No such option"),
+    ],
+)
+def test_an_option_before_its_command_is_told_where_it_belongs(
+    home: Home, arguments: str, told: str
+) -> None:
+    ended = run_here(home, *arguments.split())
+    assert (ended.status, ended.stdout) == (2, "")
+    assert told in ended.stderr
+    assert "URL" not in ended.stderr
+    assert list(home.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("list --timeout soon", "--timeout must be a number of seconds above 0"),
+        ("list --timeout 0", "--timeout must be a number of seconds above 0"),
+        ("list --timeout nan", "--timeout must be a number of seconds above 0"),
+        ("serve --linger=-1", "--linger must be a number of seconds above 0"),
+        ("serve --calls-per-second 0", "--calls-per-second must be a number above 0"),
+        ("serve --public-jobs=-1", "--public-jobs must be a whole number from 0"),
+        ("serve --stamps 0", "--stamps must be a whole number from 1"),
+        ("serve --stamps 1.5", "--stamps must be a whole number from 1"),
+    ],
+)
+def test_what_a_number_must_be_is_told(home: Home, arguments: str, told: str) -> None:
+    ended = run_here(home, *arguments.split())
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.endswith(f"Error: {told}\n")
 
 
 def test_help_loads_neither_the_core_nor_rich() -> None:

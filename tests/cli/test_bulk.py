@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from cg_backends.cli.application import cg
 from cg_backends.cli.bulk import decisive_error, report
 from cg_backends.cli.calls import Answer, Work
 from cg_backends.cli.ending import exit_code
@@ -68,7 +69,7 @@ def told(
     work.is_interrupted = is_interrupted
     stdout, stderr = StringIO(), StringIO()
     ended: BaseException | None = None
-    with redirect_stdout(stdout), redirect_stderr(stderr):
+    with click.Context(cg), redirect_stdout(stdout), redirect_stderr(stderr):
         try:
             report(work, jobs, "farm", "added", "to", Place(Recorder(), as_json))
         except (ComputeGroupsError, click.exceptions.Exit, KeyboardInterrupt) as error:

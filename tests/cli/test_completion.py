@@ -15,6 +15,7 @@ from tests.cli.shell import Shell
 
 # Bash as it is when Tab is pressed behind a line: what completes the command, and what it finds.
 TAB = """
+compopt() { local IFS=' '; echo "$*"; }
 source "$1"
 read -ra COMP_WORDS <<< "$2"
 [[ $2 == *' ' ]] && COMP_WORDS+=('')
@@ -55,7 +56,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m cg_backends.cli "$@"\n')
     program.chmod(0o700)
     home = Home(folder)
-    save_identity(ALICE, home.dcp / "id.keystore")
+    for name in ("robot", "id"):
+        save_identity(ALICE, home.dcp / f"{name}.keystore")
     (folder / "script").write_text(Shell(home).done("completion", "bash"))
     return folder
 
@@ -70,10 +72,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("cg create x --no-join", ["--no-join-secret"]),
         ("cg add-job farm ", [""]),
         ("cg add-job farm --sideways --js", ["--json"]),
+        ("cg create x --deploy-access ", ["owner", "join"]),
+        ("cg create x --deploy-access j", ["join"]),
+        ("cg add-job farm --jobs-file no", ["-o default", ""]),
+        ("cg hash farm --join-secret-file ", ["-o default", ""]),
+        ("cg list --passphrase-file ./", ["-o default", ""]),
+        ("cg list --identity ", ["-o default", "id", "robot"]),
+        ("cg add-job farm --join-identity r", ["-o default", "robot"]),
+        ("cg identity show ro", ["-o default", "robot"]),
+        ("cg serve --identity /etc/", ["-o default", ""]),
     ],
 )
 def test_bash_completes(folder: Path, line: str, found: list[str]) -> None:
-    """Nothing is asked of a service or a database; what is wrong in the line is no matter."""
+    """Nothing is asked of a service or a database; what is wrong in the line is no matter.
+
+    `-o default` is how bash is asked for files where it is offered nothing else.
+    """
     ended = subprocess.run(
         ["bash", "-c", TAB, "bash", str(folder / "script"), line],
         capture_output=True, check=True, text=True, timeout=SECONDS,
@@ -81,3 +95,11 @@ def test_bash_completes(folder: Path, line: str, found: list[str]) -> None:
     )  # fmt: skip
     assert (ended.stdout.splitlines(), ended.stderr) == (found, "")
     assert not (folder / ".dcp" / "compute-groups.db").exists()
+
+
+def test_where_no_keystore_is_files_are_offered(home: Home) -> None:
+    tab = {"_CG_COMPLETE": "zsh_complete", "COMP_CWORD": "3", "COMP_WORDS": "cg list --identity "}
+    assert Shell(home, tab).done() == "file\n\n_\n"
+    (home.dcp).mkdir()
+    (home.dcp / "robot.keystore").touch()
+    assert Shell(home, tab).done() == "file\n\n_\nplain\nrobot\n_\n"

@@ -7,13 +7,11 @@ import re
 import pytest
 from rich.cells import cell_len
 
+from cg_core import Client
 from tests.cli.processes import cg, cg_at_terminal
 
 IDS = ("P+Y4IApeFQLrYS2W7MkVg7", "Q+Y4IApeFQLrYS2W7MkVg8", "R+Y4IApeFQLrYS2W7MkVg9")
-CALLS = (
-    "create", "change_group", "add_job", "list_jobs", "remove_job", "cancel_job",
-    "cancel_all_jobs", "delete_group",
-)  # fmt: skip
+CALLS = [name for name in vars(Client) if name[0] != "_" and name not in ("call", "close")]
 ESCAPE = re.compile("\x1b\\[[0-9;]*m")
 
 
@@ -25,8 +23,10 @@ def demo_at(columns: int) -> str:
 
 
 def require_the_whole_api(shown: str) -> None:
+    assert len(CALLS) == 12
     for call in CALLS:
         assert f"{call}(" in shown
+    assert "public: added" in shown
     assert "NotOwner (EPERM)" in shown
     assert re.search(r"BadCredentials.*?\(EACCES\)", shown, re.DOTALL)
 

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -61,7 +62,7 @@ def shell(home: Home) -> Shell:
         ("show nowhere", 3, "GroupNotFound", "nowhere"),
         ("show --id 77", 3, "GroupNotFound", "77"),
         ("add-job farm 123 --no-join-secret", 2, "InvalidValue", "job 1"),
-        ("delete farm", 2, "InvalidArgument", "no terminal to ask; say --yes"),
+        ("delete farm", 2, "InvalidArgument", "no terminal to ask"),
         ("delete", 2, "InvalidArgument", "no group is named"),
         ("list-jobs public", 1, "NotOwner", "public"),
         ("list --store sqlite:////dev/null/no.db", 4, "NetworkError", "/dev/null/no.db"),
@@ -130,7 +131,25 @@ def test_where_nobody_listens_or_answers_is_told(shell: Shell) -> None:
             command = ["list", way, url, "--timeout", "0.1"]
             require_error(shell, command, 4, "NetworkError", f"no session with {url}")
     command = ["list", "--service", url, "--timeout", "1"]
-    require_error(shell, command, 4, "NetworkError", f"nobody listens at {url}")
+    told = require_error(shell, command, 4, "NetworkError", f"nobody listens at {url}")
+    assert told.endswith("\nHint: is `cg serve` running there?\n")
+    command[1] = "--scheduler"
+    assert "Hint" not in shell.run(*command).stderr
+
+
+def test_a_variable_that_leads_where_nobody_is_is_told(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+    job = [["add-job", "--id", "2", *JOBS[:count]] for count in (1, 2)]
+    for command in (["list"], *job):
+        for name in ("CG_SERVICE", "DCP_SCHEDULER_LOCATION"):
+            ended = shell.with_variables(**{name: url}).run(*command, "--timeout", "1")
+            assert ended.status == 4
+            assert f"{name}: no connection to {url}" in ended.stderr
+            if len(command) <= 4:
+                assert ("is `cg serve` running" in ended.stderr) == (name == "CG_SERVICE")
+    store = shell.with_variables(CG_STORE="sqlite:////dev/null/no.db")
+    require_error(store, ["list"], 4, "NetworkError", "^(Error: )?CG_STORE: the SQLite file ")
 
 
 class Held(Worlds):
@@ -206,25 +225,53 @@ def test_who_reads_may_stop(farm: Shell, unbuffered: str) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (141, f"{JOBS[0]}\n", "")
 
 
+FULL = "stdout cannot be written: No space left on device"
+
+
 def test_a_disk_that_is_full_is_told(farm: Shell) -> None:
     ended = piped(farm, "cg list-jobs farm > /dev/full")
     assert (ended.returncode, ended.stdout) == (74, "")
-    assert ended.stderr == "Error: stdout cannot be written: No space left on device\n"
+    assert ended.stderr == f"Error: {FULL}\n"
 
 
-def test_closed_streams_are_as_nothing(farm: Shell) -> None:
+def test_what_was_done_is_told_where_its_answer_cannot_be_written(home: Home) -> None:
+    """The id of a group above all."""
+    save_identity(ALICE, home.dcp / "id.keystore")
+    shell, shown = Shell(home), "; `cg list` or `cg list-jobs` shows it"
+    job = JOBS[0]
+    for command, told in (
+        ("create lost --join-key lost --no-join-secret", "group 2 was created"),
+        ("change lost --name found --json", "it was done"),
+        (f"add-job lost {job} --no-join-secret --json", 'added 1 job to the group "lost"'),
+        ("remove-all-jobs lost --yes", "it was done"),
+    ):
+        ended = piped(shell, f"cg {command} > /dev/full")
+        assert (ended.returncode, ended.stdout) == (74, "")
+        last = ended.stderr.splitlines()[-1]
+        if "--json" in command:
+            last = f"Error: {json.loads(last)['error']['message']}"
+        assert last == f"Error: {told}, but {FULL}{shown}"
+    assert shell.done("show", "--id", "2", "--json").count("found") == 1
+    assert shell.done("list-jobs", "lost") == ""
+
+
+def test_closed_streams_are_as_nothing_and_what_is_written_is_not_lost(farm: Shell) -> None:
     """As under some daemons; nothing is asked or told there, and all else is as it is."""
     ended = piped(
         farm,
         """
         cg list >&-; echo $?
+        cg change farm --name farm >&-; echo $?
         cg show nowhere 2>&-; echo $?
         cg delete farm --json <&-; echo $?
         cg list <&- >&- 2>&-; echo $?
         """,
     )
-    assert ended.stdout.split() == ["0", "3", "2", "0"]
-    assert json.loads(ended.stderr)["error"]["exitCode"] == 2
+    assert ended.stdout.split() == ["74", "0", "3", "2", "74"]
+    closed, changed, no_terminal = ended.stderr.splitlines()
+    assert closed == "Error: stdout cannot be written: Bad file descriptor"
+    assert changed.startswith("Changed ")
+    assert json.loads(no_terminal)["error"]["exitCode"] == 2
 
 
 def test_what_stdout_cannot_encode_is_written_as_an_escape(farm: Shell) -> None:
@@ -253,9 +300,28 @@ main()
 """
 
 
+@pytest.mark.parametrize(
+    "fault", [RuntimeError("a bug"), KeyError("k"), OSError(2, "No such file", "a name")], ids=repr
+)
+def test_a_bug_is_no_refusal(farm: Shell, fault: Exception) -> None:
+    with patch.object(Store, "execute_all", side_effect=fault):
+        people, programs = (farm.run("list", *options) for options in ([], ["--json"]))
+    assert (people.status, people.stdout) == (programs.status, programs.stdout) == (70, "")
+    assert people.stderr.startswith("Traceback")
+    assert type(fault).__name__ in people.stderr.splitlines()[-1]
+    *_, last = programs.stderr.splitlines()
+    told = f"this is a bug: {type(fault).__name__}"
+    assert json.loads(last)["error"] == {
+        "name": "Defect",
+        "code": "ESOFTWARE",
+        "message": told,
+        "exitCode": 70,
+    }
+
+
 def test_a_bug_is_shown_as_one(farm: Shell) -> None:
-    """It is no refusal, and no error that could be mended by who runs `cg`."""
+    """It is no error that could be mended by who runs `cg`."""
     ended = python("-c", FAILING, "list", environment=farm.home.environment())
-    assert (ended.status, ended.stdout) == (1, "")
+    assert (ended.status, ended.stdout) == (70, "")
     assert ended.stderr.startswith("Traceback")
     assert ended.stderr.endswith("RuntimeError: a bug\n")

@@ -29,7 +29,7 @@ def test_a_groups_life_with_pipes(home: Home) -> None:
     """Data is on stdout and alone there; what else is said is on stderr."""
     nothing = run_here(home, "list")
     assert (nothing.status, nothing.stdout) == (0, "")
-    assert nothing.stderr.endswith("You have no groups yet. To make one: cg create NAME\n")
+    assert nothing.stderr.endswith("/compute-groups.db. To make one: cg create NAME\n")
     created = home.cg("create", "render farm", "--join-key", "farm", "--no-join-secret")
     assert created == Ended(0, "2\n", "Created.\n")
     ((id, name, join_key, jobs_by, since),) = rows(home.cg("list"))
@@ -117,21 +117,21 @@ def test_a_list_goes_on_while_there_are_groups(home: Home) -> None:
         (("create", "b", "--join-key", "a", "--no-join-secret"), 1, "DuplicateJoinKey", "already"),
         (("create", "b", "--join-key", "public", "--no-join-secret"), 1, "DuplicateJoinKey", ""),
         (("create", "b", "--opaque-id", "WHhetL7mj1w1mw1XV6dxyC"), 1, "DuplicateJoinKey", ""),
-        (("create", "b", "--opaque-id", "short"), 2, "InvalidValue", "opaque_id"),
-        (("create", "b", "--join-address", "0x12"), 2, "InvalidValue", "join_address"),
+        (("create", "b", "--opaque-id", "short"), 2, "InvalidValue", "--opaque-id"),
+        (("create", "b", "--join-address", "0x12"), 2, "InvalidValue", "--join-address"),
         (("create", ""), 2, "InvalidValue", "name"),
         (("create", "b" * 256), 2, "InvalidValue", "name"),
         (("create", "b", "--description", "d" * 256), 2, "InvalidValue", "description"),
-        (("create", "b", "--join-key", "", "--no-join-secret"), 2, "InvalidValue", "join_key"),
+        (("create", "b", "--join-key", "", "--no-join-secret"), 2, "InvalidValue", "--join-key"),
         (("create", "b", "--no-join-secret"), 2, "InvalidArgument", "--join-key KEY"),
         (("create", "b", "--join-secret-env", "HOME"), 2, "InvalidArgument", "--join-key KEY"),
-        (("create", "b", "--join-key", "b"), 2, "InvalidArgument", "no terminal"),
-        (("create", "b", "c"), 2, "InvalidArgument", "more arguments"),
+        (("create", "b", "--join-key", "b"), 2, "InvalidArgument", "stdin is no terminal"),
+        (("create", "b", "c"), 2, "InvalidArgument", "takes one argument, and 2 were given"),
         (("create",), 2, "InvalidArgument", "NAME"),
         (("change", "a"), 2, "InvalidValue", "nothing is to change"),
         (("change", "a", "--name", ""), 2, "InvalidValue", "name"),
         (("change", "a", "--no-join-secret"), 2, "InvalidArgument", "--join-key KEY"),
-        (("change", "a", "--join-key", "c"), 2, "InvalidArgument", "no terminal"),
+        (("change", "a", "--join-key", "c"), 2, "InvalidArgument", "stdin is no terminal"),
         (("change", "a", "--no-join-key", "--no-join-secret"), 2, "InvalidArgument", "no others"),
         (("change", "a", "--no-join-key", "--join-key", "c"), 2, "InvalidArgument", "no others"),
         (
@@ -146,8 +146,9 @@ def test_a_list_goes_on_while_there_are_groups(home: Home) -> None:
         (("show", "public"), 1, "NotOwner", "owner"),
         (("delete", "nope", "--yes"), 3, "GroupNotFound", "nope"),
         (("delete", "public", "--yes"), 1, "NotOwner", "owner"),
-        (("delete", "a", "--yes", "b"), 2, "InvalidArgument", "more arguments"),
-        (("list", "a"), 2, "InvalidArgument", "more arguments"),
+        (("delete", "a", "--yes", "b"), 2, "InvalidArgument", "what has spaces in it in quotes"),
+        (("list", "a"), 2, "InvalidArgument", "cg list takes no argument, and 1 was given"),
+        (("list", "a"), 2, "InvalidArgument", "`cg show GROUP` shows one group"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, tuple) else "",
 )  # fmt: skip

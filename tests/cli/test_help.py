@@ -101,6 +101,22 @@ def test_every_option_says_what_it_does(names: tuple[str, ...]) -> None:
             assert parameter.help, parameter.name
 
 
+PLACE_HEADING = "Where the groups are, and who calls:"
+
+
+@EACH
+def test_where_the_groups_are_is_said_apart(names: tuple[str, ...], home: Home) -> None:
+    """And the options that do nothing for a command are none of its options."""
+    own, heading, of_place = run_here(home, *names, "--help").stdout.partition(PLACE_HEADING)
+    assert "RANGE" not in own + of_place
+    calls = names != () and names[0] not in {"identity", "serve", "hash", "demo", "completion"}
+    assert (heading != "") is calls
+    assert ("--service" in of_place, "--passphrase-env" in of_place) == (calls, calls)
+    assert ("--json" in of_place, "--help" in of_place) == (False, False)
+    assert ("--join-identity" in of_place) is (names == ("add-job",))
+    assert ("--insecure" in of_place) is (names in {("create",), ("change",)})
+
+
 def test_an_example_with_a_wrong_option_would_be_found() -> None:
     (call,) = command_lines("pass show farm | cg create farm --join-secret-stdin > id.txt")
     assert call == ["create", "farm", "--join-secret-stdin"]

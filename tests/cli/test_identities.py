@@ -76,17 +76,17 @@ def test_a_path_names_a_keystore_anywhere(home: Home) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("new", "robot", "--no-passphrase"), "exists"),
-        (("new", "robot", "--passphrase-env", "FARM"), "exists"),
-        (("new", "other"), "there is no terminal"),
+        (("new", "robot", "--no-passphrase"), "exists, and may hold a key"),
+        (("new", "robot", "--passphrase-env", "FARM"), "for another one: cg identity new NAME"),
+        (("new", "other"), "stdin is no terminal"),
         (("new", "other", "--no-passphrase", "--passphrase-env", "FARM"), "not several"),
         (("new", "", "--no-passphrase"), "name is empty"),
         (("new", "ab" * 32, "--no-passphrase"), "key"),
-        (("new", "other", "tiger"), "more arguments"),
+        (("new", "other", "tiger"), "takes one argument, and 2 were given"),
         (("show", "nobody"), "cg identity new nobody"),
         (("show", ""), "name is empty"),
         (("show", "ab" * 32), "key"),
-        (("show", "robot", "tiger"), "more arguments"),
+        (("show", "robot", "tiger"), "takes one argument, and 2 were given"),
         (("show", "/nowhere/\x1b[31m"), "there is no keystore"),
         (("show", "/"), ""),
     ],
@@ -117,3 +117,17 @@ def test_without_a_command_identity_shows_its_help(home: Home) -> None:
     ended = run_here(home, "identity")
     assert (ended.status, ended.stdout) == (2, "")
     assert ended.stderr == run_here(home, "identity", "--help").stdout
+
+
+def test_a_keystore_that_others_may_read_is_warned_of(home: Home) -> None:
+    """Programs are told it, too; their error is the last line."""
+    run_here(home, "identity", "new", "--no-passphrase")
+    path = home.dcp / "id.keystore"
+    path.chmod(0o644)
+    warning = f"Warning: others than its owner may read the keystore {path}; run: chmod 600 {path}"
+    assert run_here(home, "identity", "show").stderr.splitlines() == [warning, f"Its key: {path}"]
+    ended = home.cg("show", "nowhere", "--json")
+    told, error = ended.stderr.splitlines()
+    assert (told, json.loads(error)["error"]["exitCode"]) == (warning, 3)
+    path.chmod(0o600)
+    assert run_here(home, "identity", "show").stderr == f"Its key: {path}\n"

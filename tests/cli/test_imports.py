@@ -47,7 +47,8 @@ def test_a_local_command_opens_no_key_and_no_connection(home: Home) -> None:
     save_identity(ALICE, home.dcp / "id.keystore")
     create = ["create", "farm", "--join-key", "farm", "--join-secret-env", "FARM"]
     for command in (create, ["list-jobs", "farm"]):
-        assert loaded(home, *command) & (HEAVY | {"cg_backends.asyncio"}) == {CORE, STORE}
+        modules = loaded(home, *command)
+        assert modules & (HEAVY | {"cg_backends.asyncio", "cg_core.remote"}) == {CORE, STORE}
 
 
 def test_a_service_is_called_without_a_database(home: Home) -> None:

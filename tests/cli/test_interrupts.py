@@ -176,7 +176,8 @@ def executed(self, requests):
     global left
     left -= 1
     if left == 0 and what in ("Ctrl-C", "unheard"):
-        os.kill(os.getpid(), signal.SIGINT)
+        # To this thread: the main one, which waits, is not woken, as where it comes just before.
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
         what == "unheard" or heard.wait()
     if left == 0 and what == "wait":
         print("It waits.", file=sys.stderr)

@@ -149,9 +149,13 @@ def test_stdin_has_one_reader(home: Home) -> None:
 
 def test_stdin_is_left_alone_unless_it_is_asked_for(home: Home) -> None:
     run_here(home, "create", "render farm", "--join-key", "farm", "--no-join-secret")
-    ended = run_here(home, "add-job", *FARM, stdin=listed(1).encode())
-    assert ended.status == 2
-    assert "no job is named; give job ids, --jobs-file FILE, or - for stdin" in ended.stderr
+    for command, told in [
+        (("add-job", *FARM), "no job follows: cg add-job GROUP JOB... (or --jobs-file FILE, or -"),
+        (("add-job", "--id", "2"), "no job is named; give job ids, --jobs-file FILE, or - for"),
+    ]:
+        ended = run_here(home, *command, stdin=listed(1).encode())
+        assert ended.status == 2
+        assert told in ended.stderr
     assert run_here(home, "add-job", *FARM, job(2), stdin=listed(1).encode()).status == 0
     assert run_here(home, "list-jobs", "farm").stdout == listed(2)
 

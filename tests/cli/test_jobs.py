@@ -216,7 +216,7 @@ def test_a_full_group_takes_what_there_is_room_for(home: Home) -> None:
     assert (added.status, added.stdout) == (1, "")
     refused, summary = added.stderr.splitlines()
     assert refused.startswith("98 jobs: ")
-    assert refused.endswith("max_concurrent_jobs (LimitReached)")
+    assert refused.endswith("max-concurrent-jobs (LimitReached)")
     assert summary == ('Added 102 of 301 jobs to the group "farm"; 98 refused, 101 not tried.')
     assert in_the_group(home) == listed(*range(102))
 
@@ -273,6 +273,27 @@ def test_what_cannot_be_is_told_to_people_and_to_programs(
     assert list(error) == ["name", "code", "message", "exitCode"]
     assert (error["name"], error["exitCode"]) == (name, status)
     assert f"Error: {error['message']}" in people.stderr
+
+
+@pytest.mark.parametrize("command", ["add-job", "remove-job", "cancel-job"])
+@pytest.mark.parametrize("word", [job(1), "farm"], ids=["a job", "a group"])
+def test_a_single_word_is_the_group(command: str, word: str, home: Home) -> None:
+    ended = run_here(home, command, word)
+    assert (ended.status, ended.stdout) == (2, "")
+    assert (
+        f"Error: the first word names the group, and no job follows: cg {command} GROUP JOB..."
+    ) in ended.stderr
+    assert word not in ended.stderr
+
+
+@pytest.mark.parametrize("name", [("--id", "2"), ("--opaque-id", "bYcYGQ3NOpFnP4FKs6IBQd")])
+def test_beside_an_id_every_word_is_a_job(name: tuple[str, ...], home: Home) -> None:
+    hint = "with --id or --opaque-id every word is a job"
+    ended = run_here(home, "add-job", *name, "farm", job(1))
+    assert (ended.status, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("Error: job 1: ")
+    assert ended.stderr.endswith(f"{hint}\n")
+    assert hint not in run_here(home, "add-job", "farm", "barn", job(1)).stderr
 
 
 def test_a_job_may_be_an_address(home: Home) -> None:

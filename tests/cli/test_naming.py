@@ -109,13 +109,13 @@ def test_a_group_must_be_named_and_once(command: tuple[str, ...], home: Home) ->
         ((*one_too_many, "--id", "2", "--opaque-id", OPAQUE_ID), "the group is named twice"),
         *([] if is_of_jobs else [(("farm", "--id", "2"), "the group is named twice")]),
         (("--id", "two"), "'--id'"),
-        (("--id", "0"), "--id (an int) must be from 1"),
-        (("--id", "-2"), "--id (an int) must be from 1"),
-        (("--id", str(2**63)), "--id (an int) must be from 1"),
-        (("--opaque-id", "short"), "--opaque-id (a str of 5 characters)"),
-        (("--opaque-id", ""), "--opaque-id (a str of 0 characters)"),
-        (("", JOB) if is_of_jobs else ("",), "group (a str) has 0 characters"),
-        (("k" * 256, JOB) if is_of_jobs else ("k" * 256,), "group (a str) has 256 characters"),
+        (("--id", "0"), "--id must be from 1"),
+        (("--id", "-2"), "--id must be from 1"),
+        (("--id", str(2**63)), "--id must be from 1"),
+        (("--opaque-id", "short"), "--opaque-id (5 characters)"),
+        (("--opaque-id", ""), "--opaque-id (0 characters)"),
+        (("", JOB) if is_of_jobs else ("",), "group has 0 characters"),
+        (("k" * 256, JOB) if is_of_jobs else ("k" * 256,), "group has 256 characters"),
     ]:
         ended = run_here(home, *command, *arguments)
         assert (ended.status, ended.stdout) == (2, "")

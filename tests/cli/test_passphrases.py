@@ -79,7 +79,7 @@ def test_a_wrong_one_is_told_and_not_shown(remote: Shell) -> None:
 
 def test_without_a_terminal_the_options_are_told(remote: Shell) -> None:
     ended = remote.run("list")
-    require_refused(ended, "no terminal to ask for the passphrase", "--passphrase-env NAME")
+    require_refused(ended, "stdin is no terminal", "the passphrase", "--passphrase-env NAME")
 
 
 def test_at_a_terminal_it_is_asked_once(remote: Shell) -> None:
@@ -91,9 +91,13 @@ def test_at_a_terminal_it_is_asked_once(remote: Shell) -> None:
 
 
 def test_two_keystores_may_have_the_same(remote: Shell) -> None:
-    join = ["create", "farm", "--join-identity", "bob"]
-    require_refused(remote.run(*join, "--passphrase-stdin", stdin=PASSPHRASE.encode()), "stdin")
-    remote.done(*join, "--passphrase-env", "PASSPHRASE")
+    own = ["--passphrase-env", "PASSPHRASE"]
+    remote.done("create", "farm", "--join-address", BOB.address, *own)
+    add = ["add-job", "--id", "2", "1234567890123456789012", "--join-identity", "bob"]
+    require_refused(
+        remote.run(*add, "--passphrase-stdin", stdin=PASSPHRASE.encode()), "stdin is one"
+    )
+    remote.done(*add, *own)
 
 
 def test_a_keystore_without_one_asks_for_none(remote: Shell) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from cg_backends.cli.place import PlaceOptions
+from cg_backends.cli.secret_input import SecretInput
 from cg_backends.conformance import ALICE, BOB
 from cg_backends.keystores import keystore_address, save_identity
 from tests.cli.processes import Home, python
 from tests.cli.shell import Shell
+from tests.peers.live_service import live_service
 
 
 def refused(shell: Shell, *arguments: str) -> tuple[int, str]:
@@ -165,6 +170,50 @@ def test_each_database_has_groups_of_its_own(shell: Shell) -> None:
     assert "barn" not in shell.done("list")
 
 
+@pytest.mark.parametrize("url", ["groups.db", "http://127.0.0.1/", "sqlite:///", "oracle://x/y"])
+def test_what_is_no_database_is_told_by_its_name(shell: Shell, url: str) -> None:
+    secret = url.replace("//", "//keeper:tiger@") if "oracle" in url else url
+    for options, variables, name in (
+        (["--store", secret], {}, "--store"),
+        ([], {"CG_STORE": secret}, "CG_STORE"),
+    ):
+        status, told = refused(shell.with_variables(**variables), "list", *options)
+        assert status == 2
+        assert told.startswith(f"{name}: the url ")
+        assert "cg_backends" not in told
+        assert "tiger" not in told
+
+
+# Nothing there
+
+
+def test_who_has_no_groups_is_told_who_and_where(home: Home) -> None:
+    save_identity(ALICE, home.dcp / "id.keystore")
+    begin, end = f"You ({ALICE.address}) have no groups ", ". To make one: cg create NAME\n"
+    here = f"in sqlite:///{home.dcp}/compute-groups.db"
+    assert Shell(home).run("list").stderr == f"{begin}{here}{end}"
+    with live_service() as service:
+        for name, where in (
+            ("CG_SERVICE", f"at {service.url}"),
+            ("CG_STORE", f"in sqlite:///{home.folder}/other.db"),
+        ):
+            url = where.partition(" ")[2]
+            assert Shell(home, {name: url}).run("list").stderr == f"{begin}{where}{end}"
+
+
+def test_the_password_of_a_database_does_not_show(home: Home) -> None:
+    pytest.importorskip("psycopg")
+    options = PlaceOptions(
+        service=None, scheduler=None, store="postgresql://keeper:tiger@farm.example/groups?password=tiger",
+        identity=None, passphrase=SecretInput("--passphrase", False, None, None),
+        join_identity=None, timeout=None, transport=None, service_address=None, insecure=False,
+    )  # fmt: skip
+    with patch.dict(os.environ, home.environment(), clear=True):
+        place = options.place(as_json=False)
+    assert place.where == "in postgresql://keeper:***@farm.example/groups"
+    assert "tiger" not in repr(place)
+
+
 # Keystores
 
 
@@ -185,15 +234,18 @@ def test_a_keystore_is_named_by_its_name_or_its_path(shell: Shell) -> None:
         ("", "name is empty"),
         ("{home}/a file/key.keystore", "there is no keystore"),
         ("{home}/a file", "no keystore, or a damaged one"),
-        ("ab" * 32, "looks like a private key"),
+        ("ab" * 32, "looks like a private key; a keystore holds one, and no argument"),
+        ("{home}/a pipe.keystore", "it is a pipe or a device"),
     ],
-    ids=["absent", "too long", "empty", "no folder", "no keystore", "a key"],
+    ids=["absent", "too long", "empty", "no folder", "no keystore", "a key", "a pipe"],
 )
 def test_a_keystore_that_is_none_is_told(shell: Shell, identity: str, told: str) -> None:
     unwritable(shell.home)
+    os.mkfifo(shell.home.folder / "a pipe.keystore")
     named = identity.format(home=shell.home.folder)
-    for options in (["--identity", named], ["--join-identity", named]):
-        status, message = refused(shell, "list", *options)
+    add = ["add-job", "--id", "2", "1" * 22]
+    for command in (["list", "--identity", named], [*add, "--join-identity", named]):
+        status, message = refused(shell, *command)
         assert status == 2
         assert told in message
         assert "ab" * 32 not in message

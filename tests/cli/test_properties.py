@@ -168,7 +168,7 @@ def test_what_is_no_number_is_refused_and_the_option_named(name: str, home: Home
 def test_who_may_add_jobs_is_the_owner_or_who_can_join(text: str, home: Home) -> None:
     ended = run_here(home, "create", "a name", f"--deploy-access={text}")
     assert (ended.status, ended.stdout) == (2, "")
-    assert "Error: --deploy-access (a str) must be 'owner' or 'join'" in ended.stderr
+    assert "Error: --deploy-access must be 'owner' or 'join'" in ended.stderr
 
 
 @pytest.mark.parametrize("text", ["5e-2", "0.05", "0.050000000000000000", "5E-2"])

@@ -99,7 +99,7 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_done(
     for stdin in (b"", b"y\n"):
         ended = run_here(home, *command, stdin=stdin)
         assert (ended.status, ended.stdout) == (2, "")
-        assert "there is no terminal to ask; say --yes" in ended.stderr
+        assert "stdin is no terminal to ask at; say --yes" in ended.stderr
         assert "[y/N]" not in ended.stderr
     programs = run_here(home, *command, "--json")
     error = json.loads(programs.stderr)["error"]

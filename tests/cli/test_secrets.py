@@ -240,7 +240,7 @@ def test_a_traceback_does_not_show_it(shell: Shell, where: str) -> None:
         "-c", FAILING, where, "create", "barn", "--join-key", "barn", "--join-secret-env", "SECRET",
         environment=shell.home.environment(PYTHONDEVMODE="1", **shell.variables),
     )  # fmt: skip
-    assert ended.status == 1
+    assert ended.status == 70
     assert ended.stderr.endswith("RuntimeError: a bug\n")
     for text in (ended.stdout, ended.stderr):
         assert SECRET not in text
@@ -322,7 +322,7 @@ def test_no_command_waits_for_a_stdin_that_says_nothing(shell: Shell) -> None:
         for name, process in running.items():
             _, told = process.communicate(timeout=SECONDS)
             asks = name in {"create", "change", "add-job", "identity", "hash", "serve", *FOR_GOOD}
-            assert (process.returncode, "no terminal to ask" in told) == (2 if asks else 0, asks)
+            assert (process.returncode, "stdin is no terminal" in told) == (2 if asks else 0, asks)
     finally:
         for process in running.values():
             process.kill()

@@ -173,7 +173,7 @@ def test_what_is_about_a_service_needs_one(home: Home, options: list[str]) -> No
         (["--scheduler", ""], {}, "--scheduler"),
         ([], {"CG_SERVICE": "ftp://farm.example/"}, "CG_SERVICE"),
         ([], {"DCP_SCHEDULER_LOCATION": "nowhere"}, "DCP_SCHEDULER_LOCATION"),
-        (["--service", "http://127.0.0.1/", "--service-address", "0x12"], {}, "service_address"),
+        (["--service", "http://127.0.0.1/", "--service-address", "0x12"], {}, "--service-address"),
         (["--service", "http://127.0.0.1/", "--transport", "pigeon"], {}, "--transport"),
     ],
 )

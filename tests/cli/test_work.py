@@ -106,6 +106,19 @@ def test_what_the_client_never_sent_was_not_begun() -> None:
     assert work.answers == [None]
 
 
+def test_what_the_client_never_sent_is_not_unknown_after_ctrl_c_again() -> None:
+    work = Work([RemoveJob("farm", job(number)) for number in range(3)])
+    for index, _ in work.take(2):
+        if index == 0:
+            work.answer(index, Answer(error=ClientClosed("closed")))
+    work.interrupt()
+    work.leave()
+    unsent, under_way, not_begun = work.answers
+    assert unsent is not_begun is None
+    assert under_way is not None
+    assert isinstance(under_way.error, OutcomeUnknown)
+
+
 def test_an_answer_is_what_a_store_gives() -> None:
     refusal = NotOwner("a message")
     assert Answer.of(refusal) == Answer(error=refusal)

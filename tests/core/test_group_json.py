@@ -100,7 +100,7 @@ def test_each_member_must_be_there_and_of_its_type(member: str) -> None:
     no_values: list[Any] = [float("nan"), True, [], {}, -1, "\0"]
     for wrong in no_values:
         told_of = fault(lambda: read(OBJECT | {member: wrong}))  # noqa: B023 - called at once
-        assert "@ group." in told_of
+        assert told_of.startswith("group.")
 
 
 @pytest.mark.parametrize(

@@ -140,14 +140,14 @@ def test_an_object_is_read_by_its_members_names() -> None:
 @pytest.mark.parametrize(
     ("member", "wrong", "fault"),
     [
-        ("someText", 5, "expected a string, not int @ shape.some_text"),
-        ("someText", None, "expected a string, not None @ shape.some_text"),
-        ("someText", True, "expected a string, not bool @ shape.some_text"),
-        ("yes", 1, "expected a boolean, not int @ shape.yes"),
-        ("yes", "true", "expected a boolean, not str @ shape.yes"),
-        ("id", 1.0, "expected an integer or a string, not float @ shape.id"),
-        ("id", False, "expected an integer or a string, not bool @ shape.id"),
-        ("more", [], "expected an object, not list @ shape.more"),
+        ("someText", 5, "shape.some_text: expected a string, not int"),
+        ("someText", None, "shape.some_text: expected a string, not None"),
+        ("someText", True, "shape.some_text: expected a string, not bool"),
+        ("yes", 1, "shape.yes: expected a boolean, not int"),
+        ("yes", "true", "shape.yes: expected a boolean, not str"),
+        ("id", 1.0, "shape.id: expected an integer or a string, not float"),
+        ("id", False, "shape.id: expected an integer or a string, not bool"),
+        ("more", [], "shape.more: expected an object, not list"),
     ],
 )
 def test_no_value_becomes_one_of_another_type(member: str, wrong: Any, fault: str) -> None:
@@ -161,7 +161,7 @@ def test_of_many_faults_a_few_are_told() -> None:
         strict_converter().structure({"yes": "secret"}, Shape)
     message = told(refused.value, "shape")
     assert message.count(";") == 2
-    assert message.startswith("required field missing @ shape.some_text")
+    assert message.startswith("shape.some_text is missing")
     assert "secret" not in message
 
 

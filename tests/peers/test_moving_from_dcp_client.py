@@ -26,7 +26,7 @@ URL: Final = "http://127.0.0.1:9800/"
 IDENTITY: Final = Identity(b"\1" * 32)
 
 LAST_WORDS: Final = "console.log(JSON.stringify(Object.keys(computeGroups))); process.exit(0);"
-CITED: Final = re.compile(r"`([\w/]+\.py)::(\w+)`")
+CITED: Final = re.compile(r'\]\(\.\./([\w/]+\.py) "(\w+)"\)')
 
 
 def blocks(language: str) -> str:

@@ -142,16 +142,16 @@ def test_a_message_that_is_wrong_in_all_places_is_told_in_short() -> None:
         ({"type": 5}, "the message has no type that is known"),
         ({"type": ["ack"]}, "the message has no type that is known"),
         ({"type": "hello"}, "the message has no type that is known"),
-        ({"type": "ack", "token": "t"}, "missing @ ack.nonce"),
-        ({"type": "response", "id": "i"}, "missing @ response.success"),
-        ({"type": "request", "id": "i"}, "missing @ request.payload"),
+        ({"type": "ack", "token": "t"}, "ack.nonce is missing"),
+        ({"type": "response", "id": "i"}, "response.success is missing"),
+        ({"type": "request", "id": "i"}, "request.payload is missing"),
         (
             {"type": "ack", "token": 5, "nonce": "n"},
-            "expected a string, not int @ ack.token",
+            "ack.token: expected a string, not int",
         ),
         (
             request_of(allow=[{"resource": "r", "guardian": 1, "accessor": "a"}]),
-            "expected a string, not int @ request.payload.allow.guardian",
+            "request.payload.allow.guardian: expected a string, not int",
         ),
     ],
 )  # fmt: skip
@@ -226,7 +226,7 @@ def test_at_most_so_many_messages_are_taken_in_a_batch() -> None:
     assert isinstance(found, Batch)
     assert len(found.payload) == MOST_IN_BATCH
     told = refusal(batch | {"payload": [member] * (MOST_IN_BATCH + 1)})
-    assert told == "a batch of 101 messages; at most 100 are taken @ batch.payload"
+    assert told == "batch.payload: a batch of 101 messages; at most 100 are taken"
 
 
 @pytest.mark.parametrize(
