@@ -125,6 +125,11 @@ def _scalar(value: str | float | None) -> str:
         return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
+    return number_text(value)
+
+
+def number_text(value: float) -> str:
+    """The text of a number; infinite, it is null."""
     if isinstance(value, int) and -_LARGEST_SAFE_INTEGER <= value <= _LARGEST_SAFE_INTEGER:
         return str(value)
     return _number(_as_double(value))

@@ -18,8 +18,8 @@ from cg_core.sealed import seal
 from cg_core.session.events import Transport
 from cg_core.session.identifiers import Identifiers
 from cg_core.session.instant import Instant
-from cg_core.session.message_texts import batch_text, body_text
-from cg_core.session.messages import ABSENT, Absent, Ack, Batch, Numbered
+from cg_core.session.message_texts import body_text, content_text, numbering_text
+from cg_core.session.messages import ABSENT, Absent, Ack, Numbered
 
 
 @attrs.frozen
@@ -116,10 +116,9 @@ class Delivery:
             members: the texts of a batch's members.
         """
         token = self._identifiers.ack_token()
-        whole = attrs.evolve(
-            message, dcpsid=self.dcpsid, time=now.unix, ack_token=token, nonce=self._nonce
+        body = content_text(message, members) + numbering_text(
+            self.dcpsid, now.unix, token, self._nonce
         )
-        body = batch_text(whole, members) if isinstance(whole, Batch) else body_text(whole)
         self.send_again(transport, OnDeck(message.id, token, seal(self._identity, body)))
 
     def send_again(self, transport: Transport, on_deck: OnDeck) -> None:

@@ -414,7 +414,13 @@ class Session:
             self._calls.sent(item)
             return self._request(item, now)
         self._on_deck_length += self._asked.pop(item.id) or 0
-        return attrs.evolve(item, dcpsid=self._delivery.dcpsid, time=now.unix)
+        return Response(
+            id=item.id,
+            success=item.success,
+            payload=item.payload,
+            dcpsid=self._delivery.dcpsid,
+            time=now.unix,
+        )
 
     def _request(self, call: Call, now: Instant) -> Request:
         operation = call.operation(self.session_id or "")
