@@ -29,16 +29,17 @@ _DEEPEST = 200
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
-def parse(text: str) -> JSONValue:
+def parse(text: str, *, depth: int = 0) -> JSONValue:
     """The value of a JSON text; a repeated key has its first place and its last value.
 
     Args:
         text: the text; fractions beyond the doubles become infinite, as in JavaScript.
+        depth: how deep it is nested itself, in the text that it is a part of.
 
     Raises:
         ProtocolError: it is no JSON, or nested more than 200 deep.
     """
-    if text.count("[") + text.count("{") > _DEEPEST and _is_too_deep(text):
+    if text.count("[") + text.count("{") > _DEEPEST - depth and _is_too_deep(text, depth):
         raise invalid_message("this JSON is nested too deeply")
     try:
         value: JSONValue = _decode(text)
@@ -63,8 +64,7 @@ def stringify(value: JSONValue) -> str:
     return "".join(pieces)
 
 
-def _is_too_deep(text: str) -> bool:
-    depth = 0
+def _is_too_deep(text: str, depth: int) -> bool:
     for found in _STRING_OR_BRACKET.finditer(text):
         match found[0]:
             case "[" | "{":

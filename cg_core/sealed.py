@@ -9,11 +9,14 @@ is the one that was signed.
 
 from __future__ import annotations
 
+import re
+from typing import TypeAlias
+
 import attrs
 
 from cg_core.addresses import Address
 from cg_core.ecmascript_json import JSONValue, parse, stringify
-from cg_core.errors import InvalidArgument, invalid_message
+from cg_core.errors import InvalidArgument, ProtocolError, invalid_message
 from cg_core.identity import Identity
 from cg_core.signatures import Signature
 from cg_core.text import type_name
@@ -39,7 +42,8 @@ def seal(identity: Identity, body_text: str) -> str:
         identity: whose the body is.
         body_text: the body as `ecmascript_json.stringify` prints it.
     """
-    return _sealed_text(identity.address, Signature.of(identity, body_text), body_text)
+    signature = Signature.of(identity, body_text).json_text()
+    return f'{{"owner":"{identity.address}","signature":{signature},"body":{body_text}}}'
 
 
 def unseal(text: str) -> Sealed:
@@ -48,23 +52,55 @@ def unseal(text: str) -> Sealed:
     Raises:
         ProtocolError: it is not what JavaScript prints, or not signed by its owner (EINVAL).
     """
+    owner, signature, body, body_text = _as_we_write_it(text) or _as_any_may_write_it(text)
+    signer = signature.signer(body_text)
+    if owner != signer and _address(owner) != signer:
+        raise invalid_message("the message is not signed by its owner")
+    return Sealed(signer, body)
+
+
+_Parts: TypeAlias = tuple[JSONValue, Signature, JSONValue, str]
+"""Owner, signature, body, and the text of the body."""
+
+
+def _as_we_write_it(text: str) -> _Parts | None:
+    # All peers do. What stands before the body has one reading then, and is soon read; None where
+    # anything is otherwise, for whatever reason.
+    found = _AS_WE_WRITE_IT.fullmatch(text)
+    if found is None:
+        return None
+    owner, signature_text, body_text = found.groups()
+    signature = Signature.from_text(signature_text)
+    try:
+        body = parse(body_text, depth=1)
+    except ProtocolError:
+        return None
+    if signature is None or stringify(body) != body_text:
+        return None
+    return owner, signature, body, body_text
+
+
+_AS_WE_WRITE_IT = re.compile(
+    r'\{"owner":"(0x[0-9a-fA-F]{40})","signature":(\{"r":\{[^}]*\},"s":\{[^}]*\},"v":2[78]\}),'
+    r'"body":(.*)\}',
+    re.DOTALL,
+)
+
+
+def _as_any_may_write_it(text: str) -> _Parts:
     value = parse(text)
     if not isinstance(value, dict):
         raise invalid_message(f"a sealed text must be an object, not {type_name(value)}")
     for member in ("owner", "signature", "body"):
         if member not in value:
             raise invalid_message(f"the sealed text has no {member}")
-    body_text = stringify(value["body"])
-    signature = Signature.from_json(value["signature"])
-    # The first is what all peers send, and cheap to see; the second, what is all right, too.
-    if text != _sealed_text(value["owner"], signature, body_text) and text != stringify(value):
+    body = value["body"]
+    body_text, signature = stringify(body), Signature.from_json(value["signature"])
+    if text != stringify(value):
         raise invalid_message(
             "the sealed text is not as JSON.stringify prints it, so it has two readings"
         )
-    signer = signature.signer(body_text)
-    if value["owner"] != signer and _address(value["owner"]) != signer:
-        raise invalid_message("the message is not signed by its owner")
-    return Sealed(signer, value["body"])
+    return value["owner"], signature, body, body_text
 
 
 def _address(owner: JSONValue) -> Address:
@@ -72,7 +108,3 @@ def _address(owner: JSONValue) -> Address:
         return Address(owner, "owner")  # type: ignore[arg-type] # it checks the type
     except InvalidArgument as error:
         raise invalid_message(error.message) from None
-
-
-def _sealed_text(owner: object, signature: Signature, body_text: str) -> str:
-    return f'{{"owner":"{owner}","signature":{signature.json_text()},"body":{body_text}}}'

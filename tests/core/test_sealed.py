@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cg_core import Address, Identity, ProtocolError
 from cg_core.ecmascript_json import parse, stringify
-from cg_core.sealed import Sealed, seal, unseal
+from cg_core.sealed import Sealed, _as_any_may_write_it, _as_we_write_it, seal, unseal
 from tests.core.test_ecmascript_json import values
 from tests.golden import golden
 
@@ -140,6 +140,23 @@ def test_an_altered_text_is_refused(identity: Identity, body: Any, data: st.Data
         assert json.loads(altered)["signature"]["v"] in (0, 1)
     else:
         assert code == "EINVAL"
+
+
+@given(identities, values, st.integers(0, 1_000), st.text('0123456789,"[]{}: ', max_size=3))
+def test_what_is_soon_read_is_read_as_any_other_text(
+    identity: Identity, body: Any, place: int, put: str
+) -> None:
+    text = seal(identity, stringify(body))
+    assert _as_we_write_it(text) == _as_any_may_write_it(text)
+    altered = text[:place] + put + text[place + 1 :]
+    read = _as_we_write_it(altered)
+    if read is not None:
+        assert read == _as_any_may_write_it(altered)
+
+
+@pytest.mark.parametrize(("depth", "code"), [(199, None), (200, "EINVAL")])
+def test_the_depth_of_a_body_counts_from_outside(depth: int, code: str | None) -> None:
+    assert refusal(seal(Identity(b"\1" * 32), "[" * depth + "]" * depth)) == code
 
 
 @given(identities, identities, values)

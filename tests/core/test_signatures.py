@@ -82,6 +82,19 @@ def test_round_trip(signature: Signature) -> None:
     assert Signature.from_json(parse(signature.json_text())) == signature
 
 
+@given(signatures, st.integers(0, 400), st.text("0123456789,[]-. e", max_size=3))
+def test_a_text_is_read_as_what_is_parsed_of_it_or_not_at_all(
+    signature: Signature, place: int, put: str
+) -> None:
+    text = signature.json_text()
+    assert Signature.from_text(text) == signature
+    altered = text[:place] + put + text[place + 1 :]
+    read = Signature.from_text(altered)
+    if read is not None:
+        assert read.json_text() == altered
+        assert read == Signature.from_json(parse(altered))
+
+
 @given(signatures, st.booleans(), st.booleans(), st.booleans())
 def test_arrays_and_a_bare_recovery_id_are_read_too(
     signature: Signature, r_is_array: bool, s_is_array: bool, v_is_bare: bool
@@ -110,6 +123,7 @@ def test_golden_signatures(entry: dict[str, Any]) -> None:
 def test_golden_form() -> None:
     text = GOLDEN["signature_wire_form"]["example_for_body_empty_object"]
     assert Signature.from_json(parse(text)).json_text() == text
+    assert Signature.from_text(text) == Signature.from_json(parse(text))
 
 
 def is_signed_by_the_golden_signer(entry: dict[str, Any]) -> bool:
