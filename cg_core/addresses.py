@@ -64,7 +64,9 @@ class Address(str):
         """
         if not isinstance(data, bytes):
             raise InvalidType(f"an address is made from bytes, not {type_name(data)}")
-        return cls(data.hex())
+        if len(data) != 20:
+            raise InvalidValue(f"an address is made from 20 bytes, not {len(data)}")
+        return str.__new__(cls, "0x" + _with_checksum(data.hex()))
 
 
 @lru_cache(maxsize=4096)  # a session spells the same two addresses in every message
