@@ -12,7 +12,7 @@ import attrs
 
 from cg_core.addresses import Address
 from cg_core.ecmascript_json import JSONValue, parse
-from cg_core.errors import invalid_message
+from cg_core.errors import ProtocolError, invalid_message
 from cg_core.hashing import personal_message_digest
 from cg_core.identity import Identity
 from cg_core.secp256k1 import recover
@@ -20,7 +20,6 @@ from cg_core.secp256k1 import recover
 _V_BASE = 27  # what Ethereum adds to the recovery id
 _NUMBER_SIZE = 32
 _DECIMALS = [str(byte) for byte in range(256)]
-_BYTES = {decimal: byte for byte, decimal in enumerate(_DECIMALS)}
 _TEXT = re.compile(
     r'\{"r":\{"type":"Buffer","data":\[([0-9,]+)\]\},'
     r'"s":\{"type":"Buffer","data":\[([0-9,]+)\]\},"v":(27|28)\}'
@@ -65,14 +64,14 @@ class Signature:
         found = _TEXT.fullmatch(text)
         if found is None:
             return None
-        r, s = found[1].split(","), found[2].split(",")
-        if not len(r) == len(s) == _NUMBER_SIZE:
+        r, s, v = found.groups()
+        if not r.count(",") == s.count(",") == _NUMBER_SIZE - 1:
             return None
         try:
-            numbers = bytes([_BYTES[decimal] for decimal in r + s])
-        except KeyError:  # above 255, or with a zero in front
+            numbers = bytes(parse(f"[{r},{s}]"))  # type: ignore[arg-type] # ints, by the pattern
+        except (ProtocolError, ValueError):  # zeros in front, or a number above 255
             return None
-        return cls(numbers + bytes([int(found[3]) - _V_BASE]))
+        return cls(numbers + bytes([int(v) - _V_BASE]))
 
     def signer(self, text: str) -> Address:
         """The address whose key signed the text.
