@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring
 from typing import Any, NoReturn, TypeAlias
 
@@ -20,7 +20,6 @@ JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | flo
 
 _LARGEST_SAFE_INTEGER = 2**53 - 1  # all integers up to it are doubles
 _SURROGATE = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]")
-_DIGITS = frozenset("0123456789")
 _ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,9}")
 _LARGEST_ARRAY_INDEX = 2**32 - 2
 # DCP's own messages nest six deep. Python's reader recurses in C, where its recursion limit alone
@@ -61,7 +60,7 @@ def stringify(value: JSONValue) -> str:
         _write(value, pieces.append)
     except RecursionError:
         raise invalid_message("this value is nested too deeply") from None
-    return "".join(pieces)
+    return _without_surrogates("".join(pieces))
 
 
 def _is_too_deep(text: str, depth: int) -> bool:
@@ -101,9 +100,9 @@ def _write(value: JSONValue, append: Callable[[str], None]) -> None:
         for key in _ordered(value):
             member = value[key]
             if type(member) is str:  # most are, and need no call of their own
-                append(f"{separator}{string_text(key)}:{string_text(member)}")
+                append(f"{separator}{encode_basestring(key)}:{encode_basestring(member)}")
             else:
-                append(f"{separator}{string_text(key)}:")
+                append(f"{separator}{encode_basestring(key)}:")
                 _write(member, append)
             separator = ","
         append("}" if value else "{}")
@@ -120,7 +119,7 @@ def _write(value: JSONValue, append: Callable[[str], None]) -> None:
 
 def _scalar(value: str | float | None) -> str:
     if isinstance(value, str):
-        return string_text(value)
+        return encode_basestring(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -137,9 +136,12 @@ def number_text(value: float) -> str:
 
 def string_text(text: str) -> str:
     """The text of a string, in quotes."""
-    if text.isascii():
-        return encode_basestring(text)
-    return _SURROGATE.sub(_pair_or_escape, encode_basestring(text))
+    return _without_surrogates(encode_basestring(text))
+
+
+def _without_surrogates(text: str) -> str:
+    # No two strings touch, so a pair is a pair in the text of many strings, too.
+    return text if text.isascii() else _SURROGATE.sub(_pair_or_escape, text)
 
 
 def _pair_or_escape(match: re.Match[str]) -> str:
@@ -155,14 +157,13 @@ def object_text(texts: dict[str, str]) -> str:
     return f"{{{members}}}"
 
 
-def _ordered(value: dict[str, Any]) -> list[str]:
+def _ordered(value: dict[str, Any]) -> Iterable[str]:
     # The keys in JavaScript's order: array indices first, ascending, the others as they came.
-    keys = list(value)
-    for key in keys:
-        if key[:1] in _DIGITS and _is_array_index(key):
-            indices = sorted((key for key in keys if _is_array_index(key)), key=int)
-            return indices + [key for key in keys if not _is_array_index(key)]
-    return keys
+    for key in value:
+        if key < ":" and _is_array_index(key):  # digits come just before the colon
+            indices = sorted(filter(_is_array_index, value), key=int)
+            return indices + [key for key in value if not _is_array_index(key)]
+    return value
 
 
 def _is_array_index(key: str) -> bool:
