@@ -24,7 +24,9 @@ from cg_core.session import (
 )
 
 LETTERS = str.maketrans("0123456789", "aBcDeFgHiJ")  # like random text, which has few long numbers
-NOW = Instant(0, 1_800_000_000.123)
+BEGUN = 1_800_000_000.123
+# Time goes on, or the target would soon have more stamps to remember than it does, and refuse.
+BETWEEN_EXCHANGES = 0.0717
 CLIENT, SERVICE = Identity(b"\1" * 32), Identity(b"\2" * 32)
 # A request like what `list_jobs` sends, signed.
 BODY: JSONValue = {
@@ -101,9 +103,10 @@ class Pair:
         )
         self.target = Session(Role.TARGET, SERVICE, RandomIdentifiers(Role.TARGET, random_text))
         self.texts: list[str] = []
-        self.initiator.start(NOW)
-        self.target.transport_opened("link", NOW)
-        self.initiator.transport_opened("link", NOW)
+        self.now = Instant(0, BEGUN)
+        self.initiator.start(self.now)
+        self.target.transport_opened("link", self.now)
+        self.initiator.transport_opened("link", self.now)
         self.flow()
         while self.initiator.next_event() or self.target.next_event():
             pass
@@ -117,22 +120,26 @@ class Pair:
                 (self.initiator, self.target),
                 (self.target, self.initiator),
             ):
-                for transport, text in sender.data_to_send(NOW):
+                for transport, text in sender.data_to_send(self.now):
                     moved = True
                     self.texts.append(text)
-                    receiver.receive(transport, text, NOW)
+                    receiver.receive(transport, text, self.now)
 
     def exchange(self, size: int) -> None:
         """Ask, answer, and see the answers."""
         self.texts.clear()
+        monotonic = self.now.monotonic + BETWEEN_EXCHANGES
+        self.now = Instant(monotonic, BEGUN + monotonic)
         for _ in range(size):
-            self.initiator.request(partial(to_operation, ListJobs("render farm")), NOW)
+            self.initiator.request(partial(to_operation, ListJobs("render farm")), self.now)
         self.flow()
         while isinstance(event := self.target.next_event(), RequestReceived):
             self.target.respond(event.id, {"success": True, "payload": ["P+Y4IApeFQLrYS2W7MkVg7"]})
         self.flow()
         for _ in range(size):
-            assert isinstance(self.initiator.next_event(), ResponseReceived)
+            event = self.initiator.next_event()
+            assert isinstance(event, ResponseReceived)
+            assert event.success
 
     def texts_of_an_exchange(self, size: int) -> list[bytes]:
         """What is signed in an exchange."""
