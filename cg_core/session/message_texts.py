@@ -153,4 +153,6 @@ def _validity(validity: Validity | None) -> str:
 
 
 def _auth(auth: Auth) -> str:
+    if not auth:
+        return "{}"  # of nearly all messages
     return object_text({name: signature.json_text() for name, signature in auth.items()})
