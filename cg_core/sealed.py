@@ -18,7 +18,7 @@ from cg_core.addresses import Address
 from cg_core.ecmascript_json import JSONValue, parse, stringify
 from cg_core.errors import InvalidArgument, ProtocolError, invalid_message
 from cg_core.identity import Identity
-from cg_core.signatures import Signature
+from cg_core.signatures import DECIMALS, Signature
 from cg_core.text import type_name
 
 
@@ -69,8 +69,8 @@ def _as_we_write_it(text: str) -> _Parts | None:
     found = _AS_WE_WRITE_IT.fullmatch(text)
     if found is None:
         return None
-    owner, signature_text, body_text = found.groups()
-    signature = Signature.from_text(signature_text)
+    owner, r, s, v, body_text = found.groups()
+    signature = Signature.from_decimals(r, s, v)
     try:
         body = parse(body_text, depth=1)
     except ProtocolError:
@@ -81,9 +81,7 @@ def _as_we_write_it(text: str) -> _Parts | None:
 
 
 _AS_WE_WRITE_IT = re.compile(
-    r'\{"owner":"(0x[0-9a-fA-F]{40})","signature":(\{"r":\{[^}]*\},"s":\{[^}]*\},"v":2[78]\}),'
-    r'"body":(.*)\}',
-    re.DOTALL,
+    rf'\{{"owner":"(0x[0-9a-fA-F]{{40}})","signature":{DECIMALS},"body":(.*)\}}', re.DOTALL
 )
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Self
 
 import attrs
@@ -22,10 +21,11 @@ _V_BASE = 27  # what Ethereum adds to the recovery id
 _NUMBER_SIZE = 32
 _read_json = json.JSONDecoder().raw_decode
 _DECIMALS = [str(byte) for byte in range(256)]
-_TEXT = re.compile(
+DECIMALS = (
     r'\{"r":\{"type":"Buffer","data":\[([0-9,]+)\]\},'
     r'"s":\{"type":"Buffer","data":\[([0-9,]+)\]\},"v":(27|28)\}'
 )
+"""The pattern of what `json_text` writes; its groups are what `from_decimals` reads."""
 
 
 @attrs.frozen
@@ -58,15 +58,11 @@ class Signature:
         return cls(_number(value, "r") + _number(value, "s") + bytes([v % _V_BASE]))
 
     @classmethod
-    def from_text(cls, text: str) -> Self | None:
+    def from_decimals(cls, r: str, s: str, v: str) -> Self | None:
         """The signature that `json_text` writes so, None where it writes none so.
 
         It is what `from_json` makes of the parsed text, sooner.
         """
-        found = _TEXT.fullmatch(text)
-        if found is None:
-            return None
-        r, s, v = found.groups()
         if not r.count(",") == s.count(",") == _NUMBER_SIZE - 1:
             return None
         try:
