@@ -147,8 +147,7 @@ def _grant(grant: Grant) -> str:
 def _validity(validity: Validity | None) -> str:
     if validity is None:
         return "null"
-    stamp, time = string_text(validity.stamp), number_text(validity.time)
-    ttl = "null" if validity.ttl is None else number_text(validity.ttl)
+    stamp, ttl, time = map(stringify, (validity.stamp, validity.ttl, validity.time))
     return f'{{"stamp":{stamp},"ttl":{ttl},"time":{time}}}'
 
 
