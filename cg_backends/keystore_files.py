@@ -56,6 +56,14 @@ def checked_path(path: AnyPath) -> Path:
     return Path(path)
 
 
+def may_be_there(path: Path) -> bool:
+    """Whether there is a file, or may be: who reads it is told what is the matter with it."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def require_no_key(text: str, field: str) -> None:
     """Refuse what looks like a private key, and do not show it."""
     if looks_like_private_key(text):

@@ -20,6 +20,7 @@ from cg_backends.keystore_files import (
     checked_path,
     hiding,
     keystore_text,
+    may_be_there,
     require_no_key,
     write_new,
 )
@@ -59,7 +60,7 @@ def find_identity(
     """
     try:
         path = hiding(keystore_path, name, environment)
-        if not path.exists():
+        if not may_be_there(path):
             raise InvalidValue(
                 f"there is no keystore {path}; name another (DCP_RESOURCE_DIR and XDG_DATA_HOME "
                 "say where they are), pass another identity=, or make one: "

@@ -11,6 +11,7 @@ import click
 
 from cg_backends.cli import groups, jobs
 from cg_backends.cli.commands import Command, Group
+from cg_backends.cli.ending import COMPLETE
 from cg_backends.cli.identities import identity
 from cg_backends.cli.options import secret_options
 from cg_backends.cli.serve import serve
@@ -108,4 +109,4 @@ def completion(*, shell: str) -> None:
 
     script = get_completion_class(shell)
     assert script is not None  # click has all three
-    click.echo(script(cg, {}, "cg", "_CG_COMPLETE").source())
+    click.echo(script(cg, {}, "cg", COMPLETE).source())

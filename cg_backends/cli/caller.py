@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from cg_backends.cli.printable import printable
 from cg_backends.cli.secret_input import SecretInput
+from cg_backends.keystore_files import may_be_there
 from cg_backends.keystores import (
     keystore_address,
     keystore_path,
@@ -72,28 +74,22 @@ def existing(name: str | None) -> Path:
         InvalidValue: it is not there.
     """
     path = keystore_path("id" if name is None else name)
-    if not _is_there(path):
+    if not may_be_there(path):
         command = f"cg identity new {name or ''}".rstrip()
         raise InvalidValue(f"there is no keystore {path}; make one: {command}")
     return path
 
 
 def _made_at_first_use(name: str | None) -> Identity | None:
-    if name is not None or _is_there(path := keystore_path()):
+    if name is not None or may_be_there(path := keystore_path()):
         return None
     identity = new_identity()
     try:
         save_identity(identity, path)
     except InvalidValue:
-        if not _is_there(path):
+        if not may_be_there(path):
             raise
         return None  # another `cg` was quicker
-    click.echo(f"Made an identity for you, {identity.address} (its key: {path}).", err=True)
+    key = printable(str(path))
+    click.echo(f"Made an identity for you, {identity.address} (its key: {key}).", err=True)
     return identity
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return True  # who reads it will be told what is the matter with it

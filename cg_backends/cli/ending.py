@@ -27,7 +27,7 @@ UNTOLD: Final = 74  # what was done cannot be written to stdout; EX_IOERR of sys
 INTERRUPTED: Final = 130  # as a shell tells of a program that SIGINT has ended
 BROKEN_PIPE: Final = 141  # likewise, SIGPIPE
 
-_COMPLETE: Final = "_CG_COMPLETE"  # by which a shell asks what may stand here
+COMPLETE: Final = "_CG_COMPLETE"  # by which a shell asks what may stand here
 _DONE: Final = "cg.done"  # in a command's context: what it has changed
 
 _HINTS: Final = {
@@ -85,8 +85,8 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
     try:
         # (Not by `main`: it takes Ctrl-C for a broken prompt, and ends the process by itself where
         # nobody reads any more.)
-        if instruction := os.environ.get(_COMPLETE):
-            return shell_complete(command, {}, "cg", _COMPLETE, instruction)
+        if instruction := os.environ.get(COMPLETE):
+            return shell_complete(command, {}, "cg", COMPLETE, instruction)
         with command.make_context("cg", list(arguments)) as context:
             try:
                 command.invoke(context)

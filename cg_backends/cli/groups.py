@@ -58,7 +58,8 @@ def create(*, credentials: Credentials, join_key: str | None, place: Place, **gi
       pass show farm | cg create "render farm" --join-key farm --join-secret-stdin
       cg create scratch --max-concurrent-jobs 100
     """
-    from cg_core import CreateGroup, OpaqueId
+    from cg_backends.cli.names import group_to_json
+    from cg_core import CreateGroup
 
     if join_key is not None:
         given |= {"join_key": join_key, **credentials.arguments(new=True)}
@@ -66,8 +67,7 @@ def create(*, credentials: Credentials, join_key: str | None, place: Place, **gi
         raise click.UsageError("a join secret needs its join key: give --join-key KEY, too")
     group = place.call(CreateGroup(**given_properties(given)))
     if place.as_json:
-        is_opaque = isinstance(group, OpaqueId)
-        click.echo(json.dumps({"opaqueId" if is_opaque else "id": group}))
+        click.echo(json.dumps(group_to_json(group)))
     else:
         click.echo(group)
         place.note("Created.")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -50,7 +51,7 @@ def new(*, name: str, passphrase: SecretInput, no_passphrase: bool, as_json: boo
     from cg_core import InvalidValue
 
     path = keystore_path(name)
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110 - what cannot be a path is told when it is written
         raise InvalidValue(
             f"{path} exists, and may hold a key that is nowhere else; for another one: cg identity "
             "new NAME"

@@ -224,17 +224,15 @@ class PlaceOptions:
 
 
 def _shown(url: str, said: str) -> str:
-    """The URL of a database, without its password, which may be in the query, too."""
-    from sqlalchemy import make_url
-
-    from cg_backends.sql.urls import Location
+    """The URL of a database, for a person."""
+    from cg_backends.sql.urls import Location, shown_url
 
     try:
         Location.parse(url)
     except InvalidValue as error:
         fault = f"{said and f'{said}: '}{error.message}"
     else:
-        return printable(make_url(url).set(query={}).render_as_string(hide_password=True))
+        return printable(shown_url(url))
     raise InvalidValue(fault)
 
 

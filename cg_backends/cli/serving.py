@@ -7,11 +7,11 @@ from pathlib import Path
 
 import attrs
 import click
-from sqlalchemy import make_url
 
 from cg_backends.cli.caller import opened
 from cg_backends.cli.place import default_store
 from cg_backends.cli.secret_input import SecretInput
+from cg_backends.keystore_files import may_be_there
 from cg_backends.keystores import keystore_path, new_identity, save_identity
 from cg_backends.random_text import random_text
 from cg_backends.service.application import Application
@@ -20,6 +20,7 @@ from cg_backends.service.log import LogFormat, log_to_stderr
 from cg_backends.service.running import run_until_signal
 from cg_backends.service.socket_limits import SocketLimits
 from cg_backends.sql import Store
+from cg_backends.sql.urls import shown_url
 from cg_core import Address, Identity, Terms
 from cg_core.framing import Limits
 from cg_core.remote.service_url import ServiceURL
@@ -124,7 +125,7 @@ def serve_until_signal(options: Options) -> None:
 def _identity(options: Options, store: Store) -> tuple[Identity, Path]:
     # Made on first use, and written only if the store takes it.
     path = keystore_path(options.identity)
-    is_new = not path.exists()
+    is_new = not may_be_there(path)
     identity = new_identity() if is_new else opened(path, options.passphrase)
     store.claim(identity.address)
     if is_new:
@@ -144,7 +145,7 @@ def _greet(
         f"""\
 Serving compute groups at {here}
 as {address} (key: {keystore})
-from {make_url(place).set(query={}).render_as_string()}; {who} may create groups.
+from {shown_url(place)}; {who} may create groups.
 
 Python:
   from cg_backends.sync import connect

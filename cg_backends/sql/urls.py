@@ -1,4 +1,4 @@
-"""Where a database is: URLs, read. None is ever shown, since there may be a password in it."""
+"""Where a database is: URLs, read. None is shown as it stands: there may be a password in it."""
 
 from __future__ import annotations
 
@@ -90,6 +90,11 @@ class Location:
         if self.dialect is DIALECTS["sqlite"]:
             path = Path(str(self._url.database))
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def shown_url(text: str) -> str:
+    """A URL that `Location` takes, without its password, which may be in the query, too."""
+    return make_url(text).set(query={}).render_as_string(hide_password=True)
 
 
 def _url(text: str) -> URL:

@@ -71,7 +71,6 @@ from cg_core.session.transitions import TRANSITIONS, Input, State
 from cg_core.session.transports import Transports, TransportTimer
 from cg_core.session.validity import StampMemory
 
-_SENDING = (State.ESTABLISHED, State.CLOSING)
 _CLOSE = "EPIPE"  # the code of an ordinary close
 _WRONG_NONCE = "DCPC-1026"  # dcp-client's code for it
 # Times most_unanswered. An ack too many is given at each resume, and not for ever.
@@ -178,8 +177,8 @@ class Session:
         What is queued is signed here, as much as may go, in one message.
         """
         transport = self._transports.current
-        may_send = self._delivery.on_deck is None and self.state in _SENDING
-        if may_send and transport is not None:
+        may_send = self.state in (State.ESTABLISHED, State.CLOSING)
+        if transport is not None and may_send and self._delivery.on_deck is None:
             if self._outgoing:
                 self._send_queued(transport, now)
             if self.state is State.CLOSING and self._delivery.on_deck is None:
@@ -415,13 +414,7 @@ class Session:
             self._calls.sent(item)
             return self._request(item, now)
         self._on_deck_length += self._asked.pop(item.id) or 0
-        return Response(
-            id=item.id,
-            success=item.success,
-            payload=item.payload,
-            dcpsid=self._delivery.dcpsid,
-            time=now.unix,
-        )
+        return attrs.evolve(item, dcpsid=self._delivery.dcpsid, time=now.unix)
 
     def _request(self, call: Call, now: Instant) -> Request:
         operation = call.operation(self.session_id or "")
@@ -556,11 +549,8 @@ class Session:
         if self.state is State.CONNECTING or self._transports.is_candidate(transport):
             self._prove(transport, now)
         self._acknowledge(message)
-        # A close is the last word, wherever it stands.
-        members = (
-            sorted(message.payload, key=_is_close) if isinstance(message, Batch) else [message]
-        )
-        for member in members:
+        members = message.payload if isinstance(message, Batch) else (message,)
+        for member in sorted(members, key=_is_close):  # which is the last word, wherever it stands
             if self.state is State.CLOSED:
                 return
             if member.dcpsid not in (self.session_id, ABSENT):

@@ -324,6 +324,11 @@ def test_the_home_folder_is_known_without_a_variable() -> None:
     assert str(Path.home() / ".dcp" / "no such identity.keystore") in str(caught.value)
 
 
+def test_a_name_that_is_too_long_for_a_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidValue, match="cannot be read"):
+        find_identity("a" * 300, environment={"DCP_RESOURCE_DIR": str(tmp_path)})
+
+
 def test_a_name_with_the_ending_of_keystores_is_a_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

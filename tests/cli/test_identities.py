@@ -131,3 +131,10 @@ def test_a_keystore_that_others_may_read_is_warned_of(home: Home) -> None:
     assert (told, json.loads(error)["error"]["exitCode"]) == (warning, 3)
     path.chmod(0o600)
     assert run_here(home, "identity", "show").stderr == f"Its key: {path}\n"
+
+
+def test_a_name_that_is_too_long_for_a_file_is_told(home: Home) -> None:
+    home.dcp.mkdir()
+    ended = run_here(home, "identity", "new", "a" * 300, "--no-passphrase")
+    assert (ended.status, ended.stdout) == (2, "")
+    assert "cannot be written" in ended.stderr

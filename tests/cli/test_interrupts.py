@@ -24,7 +24,7 @@ import pytest
 from cg_backends.conformance import ALICE
 from cg_backends.keystores import save_identity
 from cg_core import Caller, ListGroups, ListJobs, Request
-from tests.cli.processes import CTRL_C, SECONDS, Ended, Home, Terminal, at_terminal, python
+from tests.cli.processes import CTRL_C, SECONDS, Ended, Terminal, at_terminal, python
 from tests.cli.shell import Shell, press_ctrl_c_at
 from tests.peers.live_service import Worlds, live_service
 
@@ -36,15 +36,6 @@ SUMMARY = re.compile(
     r'Interrupted: added (\d+) of 2000 jobs to the group "farm"; '
     r"(?:(\d+) unknown, )?(\d+) not tried"
 )
-
-
-@pytest.fixture
-def shell(home: Home) -> Shell:
-    """A shell in a home with a group."""
-    save_identity(ALICE, home.dcp / "id.keystore")
-    shell = Shell(home)
-    shell.done("create", "farm", "--join-key", "farm", "--no-join-secret")
-    return shell
 
 
 def add_jobs(shell: Shell) -> list[str]:

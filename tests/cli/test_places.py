@@ -125,15 +125,6 @@ def test_a_user_without_a_home_is_told(home: Home, options: list[str], status: i
 # Databases
 
 
-@pytest.fixture
-def shell(home: Home) -> Shell:
-    """A shell in a home with a group."""
-    save_identity(ALICE, home.dcp / "id.keystore")
-    shell = Shell(home)
-    shell.done("create", "farm", "--join-key", "farm", "--no-join-secret")
-    return shell
-
-
 def test_a_database_that_others_keep_locked_is_told(shell: Shell) -> None:
     """What only reads is not in their way."""
     path = shell.home.dcp / "compute-groups.db"

@@ -190,6 +190,7 @@ def test_a_peer_has_so_many_sessions(tmp_path: Path) -> None:
         (["--max-sessions", "many"], "--max-sessions"),
         (["--calls-per-second", "0"], "--calls-per-second"),
         (["--identity", "/dev/null/folder/id.keystore"], "/dev/null/folder"),
+        (["--identity", "a" * 300], "cannot be read"),
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(options: list[str], told: str, tmp_path: Path) -> None:
