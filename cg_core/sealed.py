@@ -71,14 +71,12 @@ def _as_we_write_it(text: str) -> _Parts | None:
         return None
     owner, r, s, v, body_text = found.groups()
     signature = Signature.from_decimals(r, s, v)
-    if signature is None:
-        return None
     try:
         body = parse(body_text, depth=1)
     except ProtocolError:
-        return None  # there may be members behind it
-    if stringify(body) != body_text:
-        raise _two_readings()
+        return None
+    if signature is None or stringify(body) != body_text:
+        return None
     return owner, signature, body, body_text
 
 
@@ -97,14 +95,10 @@ def _as_any_may_write_it(text: str) -> _Parts:
     body = value["body"]
     body_text, signature = stringify(body), Signature.from_json(value["signature"])
     if text != stringify(value):
-        raise _two_readings()
+        raise invalid_message(
+            "the sealed text is not as JSON.stringify prints it, so it has two readings"
+        )
     return value["owner"], signature, body, body_text
-
-
-def _two_readings() -> ProtocolError:
-    return invalid_message(
-        "the sealed text is not as JSON.stringify prints it, so it has two readings"
-    )
 
 
 def _address(owner: JSONValue) -> Address:
