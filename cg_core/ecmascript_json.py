@@ -26,6 +26,8 @@ _LARGEST_ARRAY_INDEX = 2**32 - 2
 # stands between a long row of brackets and the end of the process; any library may have raised it.
 _DEEPEST = 200
 _STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]', re.DOTALL)
+_NEITHER_QUOTE_NOR_BRACKET = bytes(set(range(256)) - set(b'"[]{}'))
+_USUAL_DEPTH = 8
 
 
 def parse(text: str, *, depth: int = 0) -> JSONValue:
@@ -38,7 +40,7 @@ def parse(text: str, *, depth: int = 0) -> JSONValue:
     Raises:
         ProtocolError: it is no JSON, or nested more than 200 deep.
     """
-    if text.count("[") + text.count("{") > _DEEPEST - depth and _is_too_deep(text, depth):
+    if _may_be_too_deep(text, depth) and _is_too_deep(text, depth):
         raise invalid_message("this JSON is nested too deeply")
     try:
         value: JSONValue = _decode(text)
@@ -61,6 +63,20 @@ def stringify(value: JSONValue) -> str:
     except RecursionError:
         raise invalid_message("this value is nested too deeply") from None
     return _without_surrogates("".join(pieces))
+
+
+def _may_be_too_deep(text: str, depth: int) -> bool:
+    # Nearly all texts are not, which is soon seen: they have few brackets, or the brackets outside
+    # of strings are gone when pairs are taken out. A stray escape ends the reading anyway.
+    most = _DEEPEST - depth
+    if text.count("[") + text.count("{") <= most:
+        return False
+    left = text.encode(errors="replace").replace(rb"\\", b"").replace(rb"\"", b"")
+    left = left.translate(None, _NEITHER_QUOTE_NOR_BRACKET).replace(b'""', b"")
+    left = b"".join(left.split(b'"')[::2])
+    for _ in range(_USUAL_DEPTH):
+        left = left.replace(b"{}", b"").replace(b"[]", b"")
+    return len(left) > most
 
 
 def _is_too_deep(text: str, depth: int) -> bool:

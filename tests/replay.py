@@ -64,12 +64,16 @@ SIDES: Mapping[Role, tuple[Side, Side]] = {
 """Our side and the other, by our role."""
 SECOND_PROCESS = {"g1": 2, "g2": 2, "m3": 2}
 """Where the target was restarted, and the first connection to the new one."""
-SETTINGS = {"o2": Settings(ack_timeout=2), "m5": Settings(connect_timeout=6)}
+FULL = 20
+"""Messages in a batch: where there are so many, the next were waiting, too."""
+AS_OFFICIAL = Settings(most_in_batch=FULL)
+SETTINGS = {
+    "o2": attrs.evolve(AS_OFFICIAL, ack_timeout=2),
+    "m5": attrs.evolve(AS_OFFICIAL, connect_timeout=6),
+}
 """Where the official client was configured."""
 DELIVERED_LATER = {("n3", 206): (209, 4.487)}
 """Lines and times of what was complete, and had to wait for an older message that was not."""
-FULL = 20
-"""Messages in a batch: where there are so many, the next were waiting, too."""
 LONG_AFTER = 10.0  # seconds: longer than anything that is waited for when all is said
 
 
@@ -374,7 +378,7 @@ class SessionEnd:
             life.role,
             life.identity,
             identifiers,
-            SETTINGS.get(life.name),
+            SETTINGS.get(life.name, AS_OFFICIAL),
             peer=life.known_peer,
             stamps=stamps,
         )
@@ -1087,7 +1091,7 @@ def replayed_by_target(name: str) -> list[Replay]:
     others: set[str] = set()
     for life in lives(name, Role.TARGET):
         if target is None or (life.second_process and not replays[-1].life.second_process):
-            target = Target(life.identity, lambda: f"{next(numbers):021d}")
+            target = Target(life.identity, lambda: f"{next(numbers):021d}", AS_OFFICIAL)
         replays.append(Replay(life, end=TargetEnd(target, others)).run())
     return replays
 

@@ -142,6 +142,7 @@ class SQLRows:
         self._numbers = Numbers(0, 0)
         self._groups: dict[tuple[str, GroupName], GroupRow | None] = {}
         self._jobs: dict[JobId, JobRow | None] = {}
+        self._current_jobs: dict[int, tuple[JobRow, ...]] = {}
 
     def lock(self, place: str) -> None:
         """Wait until nobody else writes, and see to it that nobody does until the end."""
@@ -178,8 +179,10 @@ class SQLRows:
         return self._connection.execute(_IS_MEMBER, _names(membership)).first() is not None
 
     def current_jobs(self, group_id: int) -> tuple[JobRow, ...]:
-        rows = self._connection.execute(_CURRENT_JOBS, {"group_id": group_id})
-        return tuple([JobRow(id, owner) for id, owner in rows])
+        if group_id not in self._current_jobs:
+            rows = self._connection.execute(_CURRENT_JOBS, {"group_id": group_id})
+            self._current_jobs[group_id] = tuple([JobRow(id, owner) for id, owner in rows])
+        return self._current_jobs[group_id]
 
     def count_current_jobs(self, group_id: int) -> int:
         return self._count(_COUNT, {"group_id": group_id})
@@ -202,6 +205,8 @@ class SQLRows:
 
     def write(self, decision: Decision[Any]) -> None:
         """Write what was decided."""
+        if decision.save or decision.erase:
+            self._current_jobs.clear()
         for kind, rows in groupby(decision.save, type):
             _SAVE[kind](self, list(rows))
         for kind, rows in groupby(decision.erase, type):

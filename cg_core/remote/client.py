@@ -219,16 +219,14 @@ class RemoteClient:
 
     def _unsafe(self, request: Request[Any], url: ServiceURL) -> InvalidValue | None:
         # Who stands between us and the scheduler tells us where to go.
-        first = self._options.first_url
-        if self._options.insecure or (url.is_private and first.is_private):
-            return None
         if isinstance(request, CreateGroup):
             join_hash: object = request.join_hash
         elif isinstance(request, ChangeGroup):
             join_hash = request.changes.given().get("join_hash")
         else:
             return None
-        if join_hash is None:
+        first = self._options.first_url
+        if join_hash is None or self._options.insecure or (url.is_private and first.is_private):
             return None
         where = f"to {url} unencrypted"
         if url.is_private:

@@ -44,7 +44,7 @@ def body_text(message: Numbered | Ack) -> str:
 
 def member_text(message: Message) -> str:
     """The text of a message in a batch."""
-    return _content(message, _packed(message.payload)) + _own_numbering(message)
+    return member_content_text(message) + _own_numbering(message)
 
 
 def batch_text(batch: Batch, members: Sequence[str]) -> str:
@@ -67,6 +67,11 @@ def content_text(message: Numbered, members: Sequence[str] = ()) -> str:
     if isinstance(message, Batch):
         return _content(message, f"[{','.join(members)}]")
     return _content(message, _payload(message.payload))
+
+
+def member_content_text(message: Message) -> str:
+    """The first part of the text of a message in a batch."""
+    return _content(message, _packed(message.payload))
 
 
 def numbering_text(

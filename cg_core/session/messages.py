@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias, TypeGuard
 
 import attrs
@@ -22,12 +23,9 @@ import cattrs
 from cg_core.ecmascript_json import JSONValue, parse
 from cg_core.errors import invalid_message
 from cg_core.json_shapes import JSONObject, strict, strict_converter, told
+from cg_core.session.settings import MOST_IN_BATCH
 from cg_core.signatures import Signature
 from cg_core.text import type_name
-
-MOST_IN_BATCH = 100
-"""Messages taken in one batch: five times what dcp-client sends, so that one ack is not worth an
-unbounded number of requests."""
 
 
 class Absent(enum.Enum):
@@ -101,6 +99,8 @@ class NotificationPayload:
 
 Auth: TypeAlias = Mapping[str, Signature]
 """Signatures of a request's payload, by the address that made each."""
+NO_AUTH: Auth = MappingProxyType({})
+"""As nearly all messages have it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -110,7 +110,7 @@ class Request:
     id: str
     type: str = attrs.field(default="request", init=False)
     payload: RequestPayload
-    auth: Auth = attrs.field(factory=dict, repr=False)
+    auth: Auth = attrs.field(default=NO_AUTH, repr=False)
     dcpsid: str | Absent = ABSENT
     time: float | Absent = ABSENT
     ack_token: str | Absent = ABSENT
@@ -125,7 +125,7 @@ class Response:
     type: str = attrs.field(default="response", init=False)
     success: bool
     payload: Any = attrs.field(default=ABSENT, repr=False)
-    auth: Auth = attrs.field(factory=dict, repr=False)
+    auth: Auth = attrs.field(default=NO_AUTH, repr=False)
     dcpsid: str | Absent = ABSENT
     time: float | Absent = ABSENT
     ack_token: str | Absent = ABSENT
@@ -139,7 +139,7 @@ class Notification:
     id: str
     type: str = attrs.field(default="notification", init=False)
     payload: NotificationPayload
-    auth: Auth = attrs.field(factory=dict, repr=False)
+    auth: Auth = attrs.field(default=NO_AUTH, repr=False)
     dcpsid: str | Absent = ABSENT
     time: float | Absent = ABSENT
     ack_token: str | Absent = ABSENT
@@ -153,7 +153,7 @@ class Batch:
     id: str
     type: str = attrs.field(default="batch", init=False)
     payload: tuple[Request | Response | Notification, ...]
-    auth: Auth = attrs.field(factory=dict, repr=False)
+    auth: Auth = attrs.field(default=NO_AUTH, repr=False)
     dcpsid: str | Absent = ABSENT
     time: float | Absent = ABSENT
     ack_token: str | Absent = ABSENT
@@ -255,8 +255,10 @@ def _member(value: Any) -> Message:
 
 
 def _auth(value: Any, _: Any) -> Auth:
-    signatures = strict(value, dict).items()
-    return {address: Signature.from_json(signature) for address, signature in signatures}
+    signatures = strict(value, dict)
+    if not signatures:
+        return NO_AUTH
+    return {name: Signature.from_json(signature) for name, signature in signatures.items()}
 
 
 _json = strict_converter()

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from cg_core.session.calls import Call, Calls
-from cg_core.session.message_texts import member_text
+from cg_core.session.message_texts import member_content_text
 from cg_core.session.messages import Message, Response
+from cg_core.session.settings import Settings
 
-_MOST_IN_BATCH = 20  # as many as dcp-client puts into one
 _SPARE = 32  # items that may be queued, though half of them are not wanted any more
 
 Item: TypeAlias = Call | Response
@@ -26,14 +26,14 @@ class Outgoing:
 
     Args:
         calls: the requests that are still wanted; others are passed over.
-        batch_length: characters beyond which no further message is put into a batch.
+        settings: how much may go into a batch.
     """
 
-    __slots__ = ("_batch_length", "_calls", "_items", "_purge_at")
+    __slots__ = ("_calls", "_items", "_purge_at", "_settings")
 
-    def __init__(self, calls: Calls, batch_length: int) -> None:
+    def __init__(self, calls: Calls, settings: Settings) -> None:
         self._calls = calls
-        self._batch_length = batch_length
+        self._settings = settings
         self._items: deque[Item] = deque()
         self._purge_at = _SPARE
 
@@ -56,20 +56,25 @@ class Outgoing:
         """Nothing of it is wanted any more."""
         self._items.clear()
 
-    def take(self, message: Callable[[Item], Message]) -> Message | list[str] | None:
+    def take(
+        self, message: Callable[[Item], Message], numbering: Callable[[], str]
+    ) -> Message | list[str] | None:
         """Take out what goes next.
 
         Args:
-            message: makes an item a message.
+            message: makes an item a message; its numbering is not looked at.
+            numbering: gives the numbering of a batch's members, which is the same for all.
 
         Returns:
             One message, or the texts of several for a batch, or None where there is nothing.
         """
         first: Message | None = None
         texts: list[str] = []
-        while (item := self._first()) is not None and len(texts) < _MOST_IN_BATCH:
+        length, ending = 0, ""
+        most, most_length = self._settings.most_in_batch, self._settings.batch_length
+        while (item := self._first()) is not None and len(texts) < most:
             alone = isinstance(item, Call) and item.join_identity is not None
-            if first is not None and (alone or sum(map(len, texts)) > self._batch_length):
+            if first is not None and (alone or length > most_length):
                 break
             self._items.popleft()
             taken = message(item)
@@ -77,7 +82,9 @@ class Outgoing:
                 first = taken
                 if alone or self._first() is None:
                     break
-            texts.append(member_text(taken))
+                ending = numbering()
+            texts.append(member_content_text(taken) + ending)
+            length += len(texts[-1])
         return texts if len(texts) > 1 else first
 
     def _first(self) -> Item | None:

@@ -51,11 +51,12 @@ from cg_core.session.events import (
 from cg_core.session.handshake import answer_connect, connect_data, session_id_of
 from cg_core.session.identifiers import Identifiers, Role
 from cg_core.session.instant import Instant
+from cg_core.session.message_texts import numbering_text
 from cg_core.session.messages import (
     ABSENT,
+    NO_AUTH,
     Absent,
     Ack,
-    Auth,
     Batch,
     Message,
     Numbered,
@@ -127,7 +128,7 @@ class Session:
         self._transports = Transports(role, self._settings, self._deadlines, self._events)
         self._delivery = Delivery(identity, identifiers)
         self._calls = Calls(self._deadlines, self._events)
-        self._outgoing = Outgoing(self._calls, self._settings.batch_length)
+        self._outgoing = Outgoing(self._calls, self._settings)
         # The peer's requests, until our answer is signed: how long it is, None without one.
         self._asked: dict[str, int | None] = {}
         self._unanswered = 0
@@ -402,7 +403,10 @@ class Session:
     # Sending
 
     def _send_queued(self, transport: Transport, now: Instant) -> None:
-        load = self._outgoing.take(lambda item: self._message(item, now))
+        load = self._outgoing.take(
+            lambda item: self._message(item, now),
+            lambda: numbering_text(self._delivery.dcpsid, now.unix, ABSENT, ABSENT),
+        )
         if isinstance(load, list):
             batch = Batch(id=self._identifiers.message_id(), payload=())
             self._send(transport, batch, now, members=load)
@@ -414,7 +418,7 @@ class Session:
             self._calls.sent(item)
             return self._request(item, now)
         self._on_deck_length += self._asked.pop(item.id) or 0
-        return attrs.evolve(item, dcpsid=self._delivery.dcpsid, time=now.unix)
+        return item
 
     def _request(self, call: Call, now: Instant) -> Request:
         operation = call.operation(self.session_id or "")
@@ -423,7 +427,7 @@ class Session:
             # It has waited for a connection, and nobody has seen it yet.
             validity = attrs.evolve(validity, time=now.unix)
         payload = RequestPayload(operation=operation.name, data=operation.data, validity=validity)
-        auth: Auth = {}
+        auth = NO_AUTH
         if call.join_identity is not None:
             assert self.peer is not None  # the session is established
             payload, auth = authorized(
@@ -432,8 +436,7 @@ class Session:
                 guardian=self.peer,
                 accessor=self._identity.address,
             )
-        dcpsid = self._delivery.dcpsid
-        return Request(id=call.id, payload=payload, auth=auth, dcpsid=dcpsid, time=now.unix)
+        return Request(id=call.id, payload=payload, auth=auth)
 
     def _send(
         self, transport: Transport, message: Numbered, now: Instant, *, members: Sequence[str] = ()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import attrs
 
+MOST_IN_BATCH = 100
+"""Messages taken in one batch, so that one ack is not worth an unbounded number of requests. It is
+five times what dcp-client sends; itself it takes any number."""
+
 
 @attrs.frozen(kw_only=True)
 class Settings:
@@ -30,6 +34,7 @@ class Settings:
             the peer, which may send one message at a time, waits.
         most_abandoned: requests given up by their callers, which the peer may still answer. A
             peer that owes so many is not answering.
+        most_in_batch: messages that are put into a batch; dcp-client puts 20.
         batch_length: characters of a batch beyond which no further message is put into it, so
             that small messages together never need fragments.
     """
@@ -47,6 +52,7 @@ class Settings:
     most_candidates: int = 4
     most_unanswered: int = 400
     most_abandoned: int = 1_000
+    most_in_batch: int = MOST_IN_BATCH
     batch_length: int = 200_000
 
     def backoff(self, failures: int) -> float:

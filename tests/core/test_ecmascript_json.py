@@ -146,6 +146,16 @@ def test_the_deepest_text_that_is_taken() -> None:
         parse(f"[[{text}]]")
 
 
+@given(st.lists(st.tuples(st.sampled_from("[{"), st.text('[]{}"\\a', max_size=5)), min_size=1))
+def test_brackets_in_strings_close_nothing(levels: list[tuple[str, str]]) -> None:
+    begun = [
+        f"[{json.dumps(content)}," if opening == "[" else f"{{{json.dumps(content)}:"
+        for opening, content in levels
+    ]
+    with pytest.raises(ProtocolError, match="nested too deeply"):
+        parse("".join(begun) * 201)
+
+
 @given(st.text('[]{}"\\a', max_size=30))
 def test_brackets_in_strings_do_not_count(content: str) -> None:
     text = json.dumps([content] * 201)

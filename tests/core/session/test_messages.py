@@ -13,7 +13,6 @@ from cg_core.ecmascript_json import parse, stringify
 from cg_core.session.message_texts import body_text, member_text
 from cg_core.session.messages import (
     ABSENT,
-    MOST_IN_BATCH,
     Batch,
     Message,
     Notification,
@@ -24,6 +23,7 @@ from cg_core.session.messages import (
     Validity,
     from_body,
 )
+from cg_core.session.settings import MOST_IN_BATCH
 from tests.core.json_values import json_values, paths, replaced
 from tests.core.session.test_message_texts import SIGNATURE, WRITTEN, json
 from tests.transcripts import NAMES, load

@@ -13,7 +13,7 @@ from cg_core import Identity, Operation
 from cg_core.deadlines import Deadlines
 from cg_core.session.calls import Call, Calls
 from cg_core.session.events import Event
-from cg_core.session.message_texts import member_text
+from cg_core.session.message_texts import member_content_text
 from cg_core.session.messages import (
     Message,
     Request,
@@ -22,11 +22,12 @@ from cg_core.session.messages import (
     Validity,
 )
 from cg_core.session.outgoing import Item, Outgoing
+from cg_core.session.settings import MOST_IN_BATCH, Settings
 from tests.core.reachable import reachable
 
 ALONE = Identity(b"\1" * 32)
 VALIDITY = Validity(stamp="s", ttl=120, time=5)
-MOST = 20  # as many as dcp-client puts into a batch
+NUMBERING = ',"dcpsid":"s","time":5}'
 
 
 class Machine:
@@ -36,7 +37,7 @@ class Machine:
         deadlines: Deadlines[Hashable] = Deadlines()
         events: deque[Event] = deque()
         self.calls = Calls(deadlines, events)
-        self.outgoing = Outgoing(self.calls, batch_length)
+        self.outgoing = Outgoing(self.calls, Settings(batch_length=batch_length))
         self.made: list[str] = []
 
     def call(self, id: str, join_identity: Identity | None = None) -> Call:
@@ -52,7 +53,7 @@ class Machine:
         return Request(id=item.id, payload=RequestPayload(operation="o"))
 
     def take(self) -> Message | list[str] | None:
-        return self.outgoing.take(self.message)
+        return self.outgoing.take(self.message, lambda: NUMBERING)
 
 
 def response(id: str, length: int = 0) -> Response:
@@ -71,10 +72,11 @@ def put(machine: Machine, queue: list[Queued], id: str, kind: str, length: int) 
     item: Item
     if kind == "response":
         item = response(id, length)
-        text = member_text(item)
+        text = member_content_text(item) + NUMBERING
     else:
         item = machine.call(id, ALONE if kind == "alone" else None)
-        text = member_text(Request(id=id, payload=RequestPayload(operation="o")))
+        request = Request(id=id, payload=RequestPayload(operation="o"))
+        text = member_content_text(request) + NUMBERING
     if kind == "first":
         machine.outgoing.append_first(item)
         queue.insert(0, (id, False, text))
@@ -89,7 +91,7 @@ def put(machine: Machine, queue: list[Queued], id: str, kind: str, length: int) 
 def taken_out(queue: list[Queued], batch_length: int) -> list[Queued]:
     """What goes next."""
     found: list[Queued] = []
-    while queue and len(found) < MOST:
+    while queue and len(found) < MOST_IN_BATCH:
         alone = queue[0][1]
         full = sum(len(text) for _, _, text in found) > batch_length
         if found and (alone or full):
@@ -129,8 +131,10 @@ def test_an_empty_queue_gives_nothing() -> None:
     assert machine.take() is None
 
 
-@pytest.mark.parametrize(("queued", "loads"), [(1, [1]), (20, [20]), (21, [20, 1]), (40, [20, 20])])
-def test_a_batch_holds_at_most_twenty(queued: int, loads: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("queued", "loads"), [(1, [1]), (100, [100]), (101, [100, 1]), (200, [100, 100])]
+)
+def test_a_batch_holds_at_most_a_hundred(queued: int, loads: list[int]) -> None:
     machine = Machine()
     for number in range(queued):
         machine.outgoing.append(response(f"{number}"))

@@ -715,14 +715,14 @@ def test_so_many_transports_may_be_unproved_and_the_oldest_goes() -> None:
 # Requests and answers
 
 
-def test_what_is_queued_goes_in_batches_of_at_most_twenty_without_waiting() -> None:
+def test_what_is_queued_goes_in_batches_of_at_most_a_hundred_without_waiting() -> None:
     pair = connected()
-    for _ in range(45):
+    for _ in range(205):
         pair.client.request(operation, at(1))
     pair.flow(at(1))
     batches = [body_of(text)["payload"] for text in pair.said if '"type":"batch"' in text]
-    assert [len(batch) for batch in batches] == [20, 20, 5]
-    assert sum(isinstance(event, RequestReceived) for event in pair.asked) == 45
+    assert [len(batch) for batch in batches] == [100, 100, 5]
+    assert sum(isinstance(event, RequestReceived) for event in pair.asked) == 205
 
 
 def test_a_request_that_acts_for_another_travels_alone_and_is_proved() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cg_core.session.messages import MOST_IN_BATCH
-from cg_core.session.settings import Settings
+from cg_core.session.settings import MOST_IN_BATCH, Settings
 from cg_core.session.validity import LONGEST_TTL, SHORTEST_TTL
 
 DEFAULTS = Settings()
