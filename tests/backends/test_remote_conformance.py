@@ -7,6 +7,7 @@ also a selection against servers that know nothing but Socket.IO.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +21,11 @@ import attrs
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+import cg_backends.asyncio
 from cg_backends.conformance import ALICE, CASES, CODES
 from cg_backends.memory import World
 from cg_backends.sql import Store
-from cg_core import Caller, Client, Identity, Refused, Request
+from cg_core import Caller, Client, Identity, JobId, Refused, Request
 from cg_core.remote import TransportName
 from tests.backends.remote import BACKENDS, TRANSPORTS, client_in, client_of, event_loop
 from tests.core.arguments import METHODS
@@ -271,3 +273,20 @@ def test_a_transport_is_the_one_that_is_used(backend: str, transport: TransportN
             assert alice.list_groups() == ()
         assert peer.requests
         assert all(f"transport={transport}" in request.target for request in peer.requests)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_official_target_takes_a_hundred_requests_in_one_batch(
+    transport: TransportName, caplog: pytest.LogCaptureFixture
+) -> None:
+    """dcp-client sends at most 20 in one itself."""
+    answer = rules(World())
+
+    async def calls(url: str) -> list[tuple[JobId, ...]]:
+        async with cg_backends.asyncio.connect(url, identity=ALICE, transport=transport) as alice:
+            await alice.create("farm", join_key="farm")
+            return await asyncio.gather(*[alice.list_jobs("farm") for _ in range(150)])
+
+    with caplog.at_level("DEBUG", "cg.wire"), official(answer) as url:
+        assert asyncio.run(calls(url)) == [()] * 150
+    assert any("> batch" in line and " of 100: " in line for line in caplog.messages)

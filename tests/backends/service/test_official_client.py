@@ -556,6 +556,39 @@ def test_each_of_200_calls_at_once_gets_its_own_answer(
     assert world.asked == dict.fromkeys(names, 200)
 
 
+class HeldWorlds(Worlds):
+    """A store that keeps whoever asks waiting, from one moment to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.together: list[int] = []
+
+    def execute_all(self, asked: Sequence[tuple[Request[Any], Caller]]) -> list[object]:
+        assert self.may_go_on.wait(HUNG)
+        self.together.append(len(asked))
+        return super().execute_all(asked)
+
+
+def test_a_hundred_answers_may_come_in_one_batch(official: Official) -> None:
+    """It sends 20 messages in one itself."""
+    client, store = official(OWNER), HeldWorlds()
+    with live_service(store) as service:
+        client.call("moveTo", service.url)
+        client.call("createGroup", CREDENTIALS)
+        store.may_go_on.clear()
+        calls = [client.start("listJobs", FARM) for _ in range(150)]
+        while (
+            "\ncompute_groups_requests_waiting 150" not in httpx.get(f"{service.url}metrics").text
+        ):
+            pass
+        store.may_go_on.set()
+        assert [call.result(HUNG) for call in calls] == [success([])] * 150
+        assert 100 in store.together
+        service.stop()
+
+
 def test_a_megabyte_each_way(owner: OfficialClient, world: CountedWorld) -> None:
     """In pieces of 300 000 characters; the emoji have two each, and some are cut in the middle."""
     keys = [f"{number:04}" + "\U0001f69c" * 251 for number in range(2000)]
