@@ -114,7 +114,7 @@ class Connection(abc.ABC):
 
     def next_deadline(self) -> float | None:
         """When `handle_timeout` is to be called; None: not before something else happens."""
-        return min((time for time in self._times() if time is not None), default=None)
+        return min([time for time in self._times() if time is not None], default=None)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due; too early a call does nothing."""

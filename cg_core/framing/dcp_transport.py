@@ -78,6 +78,8 @@ class DCPTransport:
     @property
     def held(self) -> int:
         """Characters of texts that are not complete, or wait for others; what a piece costs too."""
+        if not self._incoming:
+            return 0
         pieces = sum(len(message.pieces) for message in self._incoming.values())
         return self._held_length + _PIECE_COST * pieces
 
@@ -98,8 +100,7 @@ class DCPTransport:
         """
         match string[:1]:
             case "{":
-                self._hold(string, _length(string), object(), 0, 1)
-                texts = self._take_finished()
+                texts = self._receive_whole(string)
             case "E":
                 texts = self._receive_extended(string)
             case "A" | "T":
@@ -109,6 +110,14 @@ class DCPTransport:
         if self._peer.wants_ack:
             self._to_send.append(_ACK)
         return texts
+
+    def _receive_whole(self, string: str) -> list[str]:
+        length = _length(string)
+        if self._incoming:
+            self._hold(string, length, object(), 0, 1)
+            return self._take_finished()
+        self._check_length(length, min(self._limits.message_length, self._limits.held_length))
+        return [_with_whole_pairs(string)]
 
     def _receive_extended(self, string: str) -> list[str]:
         head = _EXTENDED.match(string)
@@ -226,8 +235,7 @@ class _Message:
     pieces: dict[int, str] = attrs.field(factory=dict)
 
     def text(self) -> str:
-        text = "".join([self.pieces[seq] for seq in range(self.total)])
-        return text if text.isascii() else _PAIR_IN_HALVES.sub(_whole, text)
+        return _with_whole_pairs("".join([self.pieces[seq] for seq in range(self.total)]))
 
 
 def _length(text: str) -> int:
@@ -243,6 +251,10 @@ def _cut(text: str, size: int) -> list[str]:
         units[start : start + 2 * size].decode(_UTF_16, "surrogatepass")
         for start in range(0, len(units), 2 * size)
     ]
+
+
+def _with_whole_pairs(text: str) -> str:
+    return text if text.isascii() else _PAIR_IN_HALVES.sub(_whole, text)
 
 
 def _whole(pair: re.Match[str]) -> str:

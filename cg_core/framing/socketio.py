@@ -37,6 +37,7 @@ class PacketType(enum.Enum):
     BINARY_ACK = "6"
 
 
+_TYPES = {each.value: each for each in PacketType}
 _BINARY = (PacketType.BINARY_EVENT, PacketType.BINARY_ACK)
 
 
@@ -78,18 +79,20 @@ def decode_packet(text: str) -> Packet:
     head = _HEAD.match(text)
     if head is None:
         raise ProtocolError("a Socket.IO packet must begin with a digit from 0 to 6")
-    packet_type = PacketType(head[1])
-    if packet_type in _BINARY and head[2] is None:
+    kind, attachments, namespace, id = head.groups()
+    packet_type = _TYPES[kind]
+    if packet_type in _BINARY and attachments is None:
         raise ProtocolError("a binary Socket.IO packet must say how many attachments it has")
-    data = parse(text[head.end() :]) if head.end() < len(text) else None
-    if not _fits(packet_type, data, present=head.end() < len(text)):
+    json_text = text[head.end() :]
+    data = parse(json_text) if json_text else None
+    if not _fits(packet_type, data, present=bool(json_text)):
         raise ProtocolError(f"a Socket.IO packet {packet_type.name} has data that does not fit it")
     return Packet(
         packet_type,
         data,
-        head[3] or "/",
-        None if head[4] is None else int(head[4]),
-        int(head[2] or 0),
+        namespace or "/",
+        None if id is None else int(id),
+        int(attachments or 0),
     )
 
 
@@ -118,13 +121,10 @@ def _fits(packet_type: PacketType, data: JSONValue, *, present: bool) -> bool:
             return isinstance(data, dict | str)
         case PacketType.ACK | PacketType.BINARY_ACK:
             return isinstance(data, list)
-    return isinstance(data, list) and _is_name(data[:1])  # an event
+    return isinstance(data, list) and bool(data) and _is_name(data[0])  # an event
 
 
-def _is_name(first: list[JSONValue]) -> bool:
-    match first:
-        case [str(name)]:
-            return name not in _RESERVED
-        case [int() | float() as number]:
-            return not isinstance(number, bool)
-    return False
+def _is_name(first: JSONValue) -> bool:
+    if isinstance(first, str):
+        return first not in _RESERVED
+    return isinstance(first, int | float) and not isinstance(first, bool)
