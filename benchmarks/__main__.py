@@ -1,14 +1,9 @@
-"""`python -m benchmarks`: measure all, print a table; `--json FILE` keeps the figures."""
+"""`python -m benchmarks`: measure all, print a table; `--report FOLDER` keeps it, with plots."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
-from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import attrs
@@ -16,77 +11,90 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    calls,
     framing,
+    growth,
     hashing,
-    imports,
     memory,
-    remote,
+    plots,
+    polling,
+    profile,
     requests,
     service,
     session,
     start,
     store,
 )
-from benchmarks.measure import Figure
+from benchmarks.measure import Breakdown, Curve, Figure
+from benchmarks.report import HEADINGS, Report, Subject, row
 
 SUBJECTS = {
     "hashing": hashing,
     "requests": requests,
-    "memory": memory,
-    "store": store,
     "session": session,
     "framing": framing,
-    "remote": remote,
+    "memory": memory,
+    "store": store,
+    "calls": calls,
+    "polling": polling,
     "service": service,
-    "imports": imports,
     "start": start,
+    "growth": growth,
+    "profile": profile,
 }
-LIBRARIES = ("attrs", "cattrs", "coincurve", "eth-hash", "safe-pysha3")
 
 
-def machine() -> str:
-    """The machine and its load, for the head of the report."""
-    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
-    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    return (
-        f"{platform.machine()}, {os.cpu_count()} CPUs, load {load}; "
-        f"{platform.python_implementation()} {platform.python_version()}; {libraries}"
-    )
+def measured(name: str, *, quick: bool) -> Subject:
+    """Measure a subject; each figure is named on stderr as it comes."""
+    subject = Subject.begun(name, quick=quick)
+    figures: list[Figure | Curve] = []
+    breakdowns: list[Breakdown] = []
+    for each in SUBJECTS[name].figures(quick=quick):
+        if isinstance(each, Breakdown):
+            breakdowns.append(each)
+            print(f"{name}: {each.work}", file=sys.stderr)
+        else:
+            figures.append(each)
+            print(f"{name}: {each.work}: {each.ratio:.2f}", file=sys.stderr)
+    return attrs.evolve(subject, figures=tuple(figures), breakdowns=tuple(breakdowns))
+
+
+def table(subject: Subject) -> Table:
+    """A subject, for the terminal."""
+    lines = Table(title=subject.name, caption=subject.taken, title_justify="left")
+    for heading in HEADINGS:
+        left = heading in ("work", "peer")
+        lines.add_column(heading, justify="left" if left else "right", no_wrap=not left)
+    for each in subject.figures:
+        lines.add_row(*row(each))
+    for breakdown in subject.breakdowns:
+        for part, time, share in breakdown.rows():
+            lines.add_row(f"{breakdown.work}: {part}", time, "", "", share)
+    return lines
 
 
 def main() -> None:
     """Measure what was asked for and print it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
+    parser.add_argument("--report", type=Path, metavar="FOLDER", help="write the report there")
     parser.add_argument("--quick", action="store_true", help="a smoke run: the figures mean little")
     given = parser.parse_args()
     unknown = set(given.subjects) - set(SUBJECTS)
     if unknown:
         parser.error(f"no such subject: {', '.join(sorted(unknown))}")
-    about = machine()
-
-    def measured() -> Iterator[Figure]:
-        for subject in given.subjects or SUBJECTS:
-            yield from SUBJECTS[subject].figures(quick=given.quick)
-
-    table = Table(caption=about, caption_justify="left")
-    for heading in ("work", "one call", "a second", "peer", "peer's", "ratio", "goal"):
-        table.add_column(heading, justify="left" if heading in ("work", "peer") else "right")
-    figures = []
-    for each in measured():
-        figures.append(each)
-        print(f"{each.work}: {each.ratio:.2f}", file=sys.stderr)
-        table.add_row(
-            each.work, each.shown(each.value),
-            f"{1 / each.value:,.0f}" if each.unit == "s" else "", each.peer,
-            each.shown(each.peer_value), f"{each.ratio:.2f}",
-            "" if each.goal is None else f"≥ {each.goal}",
-        )  # fmt: skip
-    Console(width=150).print(table)
-    if given.json is not None:
-        report = {"machine": about, "figures": [attrs.asdict(each) for each in figures]}
-        given.json.write_text(json.dumps(report, indent=1) + "\n")
+    report = Report() if given.report is None else Report.read(given.report)
+    console = Console(width=150)
+    for name in given.subjects or SUBJECTS:
+        subject = measured(name, quick=given.quick)
+        console.print(table(subject))
+        report = report.with_subject(subject, tuple(SUBJECTS))
+        if given.report is not None:
+            report.write(given.report)  # at once: what comes may fail
+    if report.subjects:
+        console.print(f"Machine: {report.subjects[-1].machine}")
+    if given.report is not None:
+        plots.write(report, given.report)
 
 
 if __name__ == "__main__":

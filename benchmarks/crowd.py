@@ -1,6 +1,6 @@
 """Many clients at once, in a process of their own: `python -m benchmarks.crowd ...`.
 
-Each has a session of its own and makes one call after the other: `add_job`, which the store writes,
+Each has a session of its own, and makes so many calls at once: `add_job`, which the store writes,
 or `list_jobs`. Prints one line of JSON: seconds of each call, and seconds for all of them. Without
 calls they connect, say so, and stay until stdin ends.
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import secrets
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 from cg_backends.asyncio import connect
@@ -20,16 +22,23 @@ from cg_core import AsyncClient, Identity
 _TOGETHER = 50  # connects at a time
 
 
-async def crowd(url: str, clients: int, work: str, calls: int) -> tuple[list[float], float]:
+async def crowd(
+    url: str, clients: int, work: str, calls: int, at_once: int
+) -> tuple[list[float], float]:
     """Connect all, then have all of them call."""
     times: list[float] = []
+    name = secrets.token_hex(4)
 
     async def one(number: int, groups: AsyncClient) -> None:
-        key = f"farm {number}"
-        for call in range(calls):
+        calls_to_make = iter(range(calls))
+        await asyncio.gather(*[each(number, groups, calls_to_make) for _ in range(at_once)])
+
+    async def each(number: int, groups: AsyncClient, calls_to_make: Iterator[int]) -> None:
+        key = f"{name} {number}"
+        for call in calls_to_make:
             begun = time.perf_counter()
             if work == "add_job":
-                await groups.add_job(key, f"{number:011}{call:011}", join_key=key)
+                await groups.add_job(key, f"{name}{number:05}{call:09}", join_key=key)
             else:
                 await groups.list_jobs(key)
             times.append(time.perf_counter() - begun)
@@ -41,7 +50,7 @@ async def crowd(url: str, clients: int, work: str, calls: int) -> tuple[list[flo
             client = connect(url, identity=identity, idle_timeout=None, timeout=300)
             groups = await stack.enter_async_context(client)
             if calls:
-                await groups.create(f"farm {number}", join_key=f"farm {number}")
+                await groups.create("farm", join_key=f"{name} {number}")
             else:
                 await groups.list_groups()
             return groups
@@ -65,8 +74,10 @@ def main() -> None:
     parser.add_argument("clients", type=int)
     parser.add_argument("work", choices=("add_job", "list_jobs"))
     parser.add_argument("calls", type=int, help="of each client")
+    parser.add_argument("--at-once", type=int, default=1, help="of each client")
     given = parser.parse_args()
-    times, seconds = asyncio.run(crowd(given.url, given.clients, given.work, given.calls))
+    load = (given.url, given.clients, given.work, given.calls, given.at_once)
+    times, seconds = asyncio.run(crowd(*load))
     print(json.dumps({"times": times, "seconds": seconds}))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from importlib.metadata import version
 
 from engineio.packet import Packet as EngineIOPacket
 from socketio.packet import Packet as SocketIOPacket
@@ -26,7 +27,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     yield compare(
         f"Engine.IO and Socket.IO packets, {len(text)} characters, to and fro",
         partial(through_our_packets, text),
-        "python-engineio and python-socketio",
+        ", ".join(f"{name} {version(name)}" for name in ("python-engineio", "python-socketio")),
         partial(through_their_packets, text),
         goal=None,
         quick=quick,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from importlib.metadata import version
 
 from eth_hash.backends.pysha3 import keccak256
 
@@ -25,7 +26,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
         yield compare(
             f"join_hash, {length}",
             partial(join_hash, key, secret),
-            "bare keccak (safe-pysha3)",
+            f"bare keccak, safe-pysha3 {version('safe-pysha3')}",
             partial(keccak256, message),
             goal=0.8,
             quick=quick,

@@ -1,10 +1,11 @@
-"""How figures are taken: pairs in turn, medians of rounds, after a warm-up."""
+"""How figures are taken: in turn with the peer, medians of rounds, after a warm-up."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
+from typing import Literal
 
 import attrs
 
@@ -12,6 +13,23 @@ ROUNDS = 7
 ROUND_SECONDS = 0.2
 
 Work = Callable[[], object]
+Unit = Literal["s", "B"]
+Growth = Literal["flat", "linear"]
+
+
+def shown(value: float, unit: Unit) -> str:
+    """A value in a unit of its size."""
+    for symbol, size in _SYMBOLS[unit]:
+        if value >= size:
+            return f"{value / size:.2f} {symbol}"
+    symbol, size = _SYMBOLS[unit][-1]
+    return f"{value / size:.2f} {symbol}"
+
+
+_SYMBOLS: Mapping[Unit, Sequence[tuple[str, float]]] = {
+    "s": (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)),
+    "B": (("MB", 1e6), ("kB", 1e3), ("B", 1.0)),
+}
 
 
 @attrs.frozen
@@ -34,13 +52,93 @@ class Figure:
     peer_value: float
     ratio: float
     goal: float | None = None
-    unit: str = "s"
+    unit: Unit = "s"
 
     def shown(self, value: float) -> str:
         """A value in a unit of its size."""
-        if self.unit != "s":
-            return f"{value / 1000:.2f} kB"
-        return f"{value * 1e3:.1f} ms" if value >= 0.01 else f"{value * 1e6:.2f} µs"
+        return shown(value, self.unit)
+
+
+@attrs.frozen
+class Curve:
+    """A work at growing sizes. Its peer is what the first size promises: so it reads as a Figure.
+
+    Attributes:
+        work: what is measured.
+        size: what grows, in the plural: "groups".
+        points: sizes, each with the median of its rounds: seconds for one call; or bytes.
+        unit: "s" or "B".
+        expected: what the values should do as the size grows.
+    """
+
+    work: str
+    size: str
+    points: tuple[tuple[int, float], ...]
+    unit: Unit = "s"
+    expected: Growth = "flat"
+
+    @property
+    def value(self) -> float:
+        """The largest after the first; of a linear one, the last."""
+        if self.expected == "flat":
+            return max(value for _, value in self.points[1:])
+        return self.points[-1][1]
+
+    @property
+    def peer(self) -> str:
+        """What was expected, over which sizes."""
+        return (
+            f"{self.expected} growth, {self.points[0][0]:,} to {self.points[-1][0]:,} {self.size}"
+        )
+
+    @property
+    def peer_value(self) -> float:
+        """What the value was expected to be."""
+        return self.expected_at(self.points[-1][0])
+
+    @property
+    def ratio(self) -> float:
+        """At least 1 is as good as expected."""
+        return self.peer_value / self.value
+
+    @property
+    def goal(self) -> float:
+        """Within 20 % of what is expected."""
+        return 0.8
+
+    def expected_at(self, size: int) -> float:
+        """What the value of the first size promises for another."""
+        first, begun = self.points[0]
+        return begun if self.expected == "flat" else begun * size / first
+
+    def shown(self, value: float) -> str:
+        """A value in a unit of its size."""
+        return shown(value, self.unit)
+
+
+@attrs.frozen
+class Breakdown:
+    """What the time of a work is made of.
+
+    Attributes:
+        work: what was sampled.
+        parts: what ran, with the seconds for one call, the longest first.
+        samples: how many were taken.
+    """
+
+    work: str
+    parts: tuple[tuple[str, float], ...]
+    samples: int
+
+    @property
+    def value(self) -> float:
+        """Seconds for one call."""
+        return sum(seconds for _, seconds in self.parts)
+
+    def rows(self) -> Iterator[tuple[str, str, str]]:
+        """For each part what it is, its time, and its share of the whole."""
+        for part, seconds in self.parts:
+            yield part, shown(seconds, "s"), f"{seconds / self.value:.1%}"
 
 
 def time_of(work: Work, calls: int) -> float:
@@ -81,3 +179,29 @@ def figure(
         ratio=median(theirs / ours for ours, theirs in rounds),
         goal=goal,
     )
+
+
+def grow(
+    work: str, size: str, works: Mapping[int, Work], *, expected: Growth, quick: bool
+) -> Curve:
+    """Measure a work of several sizes in turn."""
+    seconds = ROUND_SECONDS / 100 if quick else ROUND_SECONDS
+    calls = {number: calls_for(each, seconds) for number, each in works.items()}
+    rounds = [
+        {number: time_of(each, calls[number]) for number, each in works.items()}
+        for _ in range(ROUNDS)
+    ]
+    return curve(work, size, rounds, expected=expected)
+
+
+def curve(
+    work: str,
+    size: str,
+    rounds: Sequence[Mapping[int, float]],
+    *,
+    expected: Growth,
+    unit: Unit = "s",
+) -> Curve:
+    """The curve of rounds, each of which gave a value for every size."""
+    points = tuple((number, median(each[number] for each in rounds)) for number in rounds[0])
+    return Curve(work, size, points, unit, expected)

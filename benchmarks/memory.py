@@ -1,4 +1,4 @@
-"""The in-memory backend as it grows: a world of 1 group against worlds of 10^3 and 10^6.
+"""The in-memory backend as its groups grow: a world of 1 group against worlds of up to 10^6.
 
 Each world lives in a process of its own, so that none pays for another's garbage collection; they
 are asked in turn. `python -m benchmarks.memory GROUPS` is such a process: for each line on its
@@ -14,11 +14,13 @@ import sys
 from collections.abc import Iterator
 from itertools import count, cycle
 
-from benchmarks.measure import ROUNDS, Figure, figure, time_of
+from benchmarks.measure import ROUNDS, Curve, Figure, curve, figure, time_of
 from cg_backends.memory import World
 
 JOBS_LISTED = 10
 CALLS = 20_000
+SIZES = tuple(10**power for power in range(7))
+WITH_A_GOAL = (1_000, 1_000_000)
 
 
 def job_name(number: int) -> str:
@@ -47,9 +49,9 @@ def serve(groups: int, calls: int) -> None:
         print(json.dumps({"add_job": add, "list_jobs": listing}), flush=True)
 
 
-def figures(*, quick: bool) -> Iterator[Figure]:
+def figures(*, quick: bool) -> Iterator[Figure | Curve]:
     """add_job to groups at random, and list_jobs of a group with 10 jobs."""
-    sizes = (1, 10, 100) if quick else (1, 1_000, 1_000_000)
+    sizes = SIZES[:4] if quick else SIZES
     calls = CALLS // 100 if quick else CALLS
     workers = {
         size: subprocess.Popen(
@@ -75,12 +77,12 @@ def figures(*, quick: bool) -> Iterator[Figure]:
             ask(size)  # the warm-up, once the world is built
         rounds = [{size: ask(size) for size in sizes} for _ in range(ROUNDS)]
         for call in ("add_job", "list_jobs"):
-            for size in sizes:
-                pairs = [(measured[size][call], measured[sizes[0]][call]) for measured in rounds]
-                yield figure(
-                    f"in memory, {size} groups: {call}", "the same with 1 group", pairs,
-                    goal=0.8 if size > 1 else None,
-                )  # fmt: skip
+            for size in [each for each in WITH_A_GOAL if each in sizes]:
+                pairs = [(measured[size][call], measured[1][call]) for measured in rounds]
+                work = f"in memory, {size:,} groups: {call}"
+                yield figure(work, "the same with 1 group", pairs, goal=0.8)
+            of_call = [{size: each[size][call] for size in sizes} for each in rounds]
+            yield curve(f"{call} in memory", "groups", of_call, expected="flat")
     finally:
         for worker in workers.values():
             worker.communicate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from importlib.metadata import version
 
 import attrs
 
@@ -35,6 +36,6 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     peer = partial(Unchecked, 7, JOB, "k")
     for name, work in works.items():
         yield compare(
-            f"{name}, built and checked", work, "attrs class, unchecked", peer,
-            goal=None, quick=quick,
+            f"{name}, built and checked", work,
+            f"class of attrs {version('attrs')}, unchecked", peer, goal=None, quick=quick,
         )  # fmt: skip

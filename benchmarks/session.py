@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import platform
 import tracemalloc
 from collections.abc import Iterator
 from functools import partial
+from importlib.metadata import version
 from itertools import count
 
 from benchmarks.measure import Figure, compare
@@ -28,6 +30,8 @@ BEGUN = 1_800_000_000.123
 # Time goes on, or the target would soon have more stamps to remember than it does, and refuse.
 BETWEEN_EXCHANGES = 0.0717
 CLIENT, SERVICE = Identity(b"\1" * 32), Identity(b"\2" * 32)
+COINCURVE = f"coincurve {version('coincurve')}"
+PYTHON = f"{platform.python_implementation()} {platform.python_version()}"
 # A request like what `list_jobs` sends, signed.
 BODY: JSONValue = {
     "id": "1-7-YQfOiVZVeYz6WU6ThJUPP",
@@ -53,7 +57,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
         yield compare(
             f"exchange of {size} request{'s' * (size > 1)}: request, ack, response, ack; both ends",
             partial(pair.exchange, size),
-            "signing and recovering 4 texts",
+            f"signing and recovering 4 texts, {COINCURVE}",
             partial(cryptography, pair.texts_of_an_exchange(size)),
             goal=goal,
             quick=quick,
@@ -65,7 +69,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     yield compare(
         f"seal, {len(sealed)} characters",
         partial(seal, CLIENT, text),
-        "hashing and signing",
+        f"hashing and signing, {COINCURVE}",
         lambda: CLIENT.sign(personal_message_digest(text.encode())),
         goal=None,
         quick=quick,
@@ -73,7 +77,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     yield compare(
         f"unseal, {len(sealed)} characters",
         partial(unseal, sealed),
-        "hashing and recovering",
+        f"hashing and recovering, {COINCURVE}",
         lambda: recover(signature, personal_message_digest(text.encode())),
         goal=None,
         quick=quick,
@@ -81,7 +85,7 @@ def figures(*, quick: bool) -> Iterator[Figure]:
     yield compare(
         f"parse and stringify, {len(text)} characters",
         lambda: stringify(parse(text)),
-        "json.loads and json.dumps",
+        f"json.loads and json.dumps, {PYTHON}",
         lambda: json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":")),
         goal=None,
         quick=quick,

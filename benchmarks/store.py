@@ -1,96 +1,164 @@
-"""The durable store against the one in memory: alone, from 50 threads, and 50 requests at a time.
+"""The durable store of one writer, beside bare SQLAlchemy Core doing the same statements in SQLite.
 
-Servers run on this machine, and what they commit reaches the disk; those that are not installed are
-left out.
+Then many requests in one transaction, beside as many transactions: in SQLite, and in the servers
+that are installed on this machine. What is committed reaches the disk.
 """
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import count
+from importlib.metadata import version
+from itertools import chain, count, islice
 from pathlib import Path
-from time import perf_counter
 
-from benchmarks.measure import ROUNDS, Figure, compare, figure
-from cg_backends.memory import World
+from sqlalchemy import (
+    NullPool,
+    bindparam,
+    column,
+    create_engine,
+    event,
+    insert,
+    select,
+    table,
+    update,
+)
+
+from benchmarks.measure import Figure, compare
 from cg_backends.sql import Store
 from cg_core import AddJob, Address, Caller, CreateGroup, GetGroup
 from tests.peers.databases import SYSTEMS, server
 
-CALLER = Caller(Address("0x8e077691A9f7152F7F709479233d06FA5273c15d"))
-THREADS = 50
-
-
-class Place:
-    """A store, or a world, with a group in it to which jobs are added."""
-
-    def __init__(self, place: Store | World) -> None:
-        self._place = place
-        self._numbers = count()
-        place.execute(CreateGroup("farm", join_key="farm", join_secret="s3cret"), CALLER)
-
-    def _add(self) -> AddJob:
-        return AddJob("farm", f"{next(self._numbers):022d}", join_secret="s3cret")
-
-    def add_job(self) -> None:
-        self._place.execute(self._add(), CALLER)
-
-    def get_group(self) -> None:
-        self._place.execute(GetGroup("farm"), CALLER)
-
-    def add_together(self) -> None:
-        """Add 50 jobs, in one transaction where there are such."""
-        requests = [(self._add(), CALLER) for _ in range(THREADS)]
-        if isinstance(self._place, Store):
-            self._place.execute_all(requests)
-        else:
-            for request, caller in requests:
-                self._place.execute(request, caller)
-
-    def add_from_threads(self, threads: ThreadPoolExecutor, calls: int) -> float:
-        """Seconds for one job, where 50 threads add so many each."""
-
-        def add(_: int) -> None:
-            for _ in range(calls):
-                self.add_job()
-
-        begun = perf_counter()
-        list(threads.map(add, range(THREADS)))
-        return (perf_counter() - begun) / calls / THREADS
+ADDRESS = Address("0x8e077691A9f7152F7F709479233d06FA5273c15d")
+CALLER = Caller(ADDRESS)
+KEY, SECRET = "farm", "s3cret"
+READY = 10_000
+TOGETHER = 50
 
 
 def figures(*, quick: bool) -> Iterator[Figure]:
-    """Each database in turn with memory."""
+    """One writer; then many together."""
     with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="benchmark-"))
-        stack.callback(shutil.rmtree, folder)
-        urls = {"SQLite": f"sqlite:///{folder}/farm.db"}
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        ours = Farm(stack.enter_context(Store(f"sqlite:///{folder}/ours.db")))
+        with Store(f"sqlite:///{folder}/bare.db") as made:
+            Farm(made)
+        bare = Bare(folder / "bare.db")
+        stack.callback(bare.close)
+        core = f"SQLAlchemy {version('sqlalchemy')} Core, the same statements"
+        yield compare("SQLite: add_job", ours.add_job, core, bare.add_job, goal=0.8, quick=quick)
+        yield compare(
+            "SQLite: get_group", ours.get_group, core, bare.get_group, goal=None, quick=quick
+        )
+        urls = {"SQLite": f"sqlite:///{folder}/many.db"}
         for system in SYSTEMS.values():
             if system.missing() is None:
                 running = stack.enter_context(server(system, durable=True))
                 urls[system.title] = running.url(running.new_database())
-        threads = stack.enter_context(ThreadPoolExecutor(THREADS))
         for name, url in urls.items():
-            ours, peer = Place(stack.enter_context(Store(url))), Place(World())
-            for work, our_call, their_call in (
-                ("add_job", ours.add_job, peer.add_job),
-                ("get_group", ours.get_group, peer.get_group),
-                (f"add_job, {THREADS} together", ours.add_together, peer.add_together),
-            ):
-                yield compare(
-                    f"{name}: {work}", our_call, "the same in memory", their_call,
-                    goal=None, quick=quick,
-                )  # fmt: skip
-            calls = 1 if quick else 10
-            ours.add_from_threads(threads, calls)
-            rounds = [
-                (ours.add_from_threads(threads, calls), peer.add_from_threads(threads, calls))
-                for _ in range(ROUNDS)
-            ]
-            yield figure(
-                f"{name}: add_job, by {THREADS} threads", "the same in memory", rounds, goal=None
-            )
+            many = Farm(stack.enter_context(Store(url)))
+            yield compare(
+                f"{name}: {TOGETHER} jobs added in one transaction", many.add_together,
+                "the same store, a transaction for each", many.add_in_turn, goal=None, quick=quick,
+            )  # fmt: skip
+
+
+class Farm:
+    """A store with a group in it, to which jobs are added: the store's work is timed.
+
+    The first requests are made beforehand.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.execute(CreateGroup("farm", join_key=KEY, join_secret=SECRET), CALLER)
+        more = (AddJob(KEY, f"{number:022d}", join_secret=SECRET) for number in count())
+        self._requests = chain(list(islice(more, READY)), more)
+
+    def add_job(self) -> None:
+        self._store.execute(next(self._requests), CALLER)
+
+    def get_group(self) -> None:
+        self._store.execute(GetGroup(KEY), CALLER)
+
+    def add_in_turn(self) -> None:
+        for _ in range(TOGETHER):
+            self.add_job()
+
+    def add_together(self) -> None:
+        self._store.execute_all([(each, CALLER) for each in islice(self._requests, TOGETHER)])
+
+
+# The statements of the store, on columns without types of ours.
+_COUNTERS = table(
+    "computeGroupStore", column("schemaVersion"), column("lastGroupId"), column("lastPosition")
+)
+_GROUPS = table(
+    "computeGroups",
+    *map(
+        column,
+        (
+            "commissionRate", "deployFee", "addJobFee", "maxTotalPayment", "maxConcurrentEscrow",
+            "maxConcurrentJobs", "maxConcurrentWorkers", "maxConcurrentSandboxes",
+            "maxConcurrentCPUs", "maxConcurrentGPUs", "deployAccess", "id", "opaqueId", "name",
+            "description", "joinKey", "joinAddress", "owner", "createdAt", "joinHash",
+        ),
+    ),
+)  # fmt: skip
+_JOBS = table("jobs", *map(column, ("id", "owner", "cancelled", "position")))
+_MEMBERSHIPS = table(
+    "computeGroupJobs", *map(column, ("computeGroupId", "job", "position", "owner", "cancelled"))
+)
+_READ_COUNTERS = select(_COUNTERS)
+_READ_GROUP = select(_GROUPS).where(_GROUPS.c.joinKey == bindparam("key"))
+_READ_JOB = select(_JOBS.c.id, _JOBS.c.owner, _JOBS.c.cancelled).where(
+    _JOBS.c.id == bindparam("job")
+)
+_INSERT_JOB = insert(_JOBS)
+_INSERT_MEMBERSHIP = insert(_MEMBERSHIPS).from_select(
+    ["computeGroupId", "job", "position", "owner", "cancelled"],
+    select(
+        bindparam("group"), _JOBS.c.id, bindparam("position"), _JOBS.c.owner, _JOBS.c.cancelled
+    ).where(_JOBS.c.id == bindparam("of_job")),
+)
+_WRITE_COUNTERS = update(_COUNTERS).values(
+    lastGroupId=bindparam("group"), lastPosition=bindparam("position")
+)
+
+
+class Bare:
+    """What `Store` says to SQLite for a request, said without it; nothing is checked or decided."""
+
+    def __init__(self, path: Path) -> None:
+        engine = create_engine(
+            f"sqlite:///{path}", isolation_level="AUTOCOMMIT", poolclass=NullPool
+        )
+
+        @event.listens_for(engine, "connect")
+        def opened(connection: object, _: object) -> None:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined] # sqlite3's
+
+        self._connection = engine.connect()
+        self._numbers = count()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def add_job(self) -> None:
+        execute, job = self._connection.execute, f"{next(self._numbers):022d}"
+        self._connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _, group, position = execute(_READ_COUNTERS).one()
+        assert execute(_READ_GROUP, {"key": KEY}).first() is not None
+        assert execute(_READ_JOB, {"job": job}).first() is None
+        new_job = {"id": job, "owner": ADDRESS, "cancelled": False, "position": position + 1}
+        execute(_INSERT_JOB, new_job)
+        execute(_INSERT_MEMBERSHIP, {"group": group, "position": position + 2, "of_job": job})
+        execute(_WRITE_COUNTERS, {"group": group, "position": position + 2})
+        self._connection.commit()
+
+    def get_group(self) -> None:
+        self._connection.exec_driver_sql("BEGIN")
+        assert self._connection.execute(_READ_GROUP, {"key": KEY}).first() is not None
+        self._connection.commit()

@@ -148,8 +148,7 @@ class SQLRows:
         """Wait until nobody else writes, and see to it that nobody does until the end."""
         version, *given = self._connection.execute(_LOCK).one()
         require_version(version, place)  # somebody may have made it another in the meantime
-        self._numbers = Numbers(*given)
-        self._given = attrs.evolve(self._numbers)
+        self._numbers, self._given = Numbers(*given), Numbers(*given)
 
     def group(self, name: GroupName) -> GroupRow | None:
         if isinstance(name, OpaqueId):
@@ -215,7 +214,11 @@ class SQLRows:
     def write_down(self) -> None:
         """Write down which row ids and positions were given."""
         if self._numbers != self._given:
-            self._connection.execute(_WRITE_DOWN, attrs.asdict(self._numbers))
+            given = self._numbers
+            self._connection.execute(
+                _WRITE_DOWN,
+                {"last_group_id": given.last_group_id, "last_position": given.last_position},
+            )
 
     def state(self) -> State:
         """All there is."""
@@ -248,7 +251,9 @@ class SQLRows:
             case GroupRow():
                 return group_values(row)
             case JobRow():
-                return {**attrs.asdict(row), "position": self._numbers.next_position()}
+                position = self._numbers.next_position()
+                names = {"id": row.id, "owner": row.owner, "cancelled": row.cancelled}
+                return names | {"position": position}
             case MembershipRow():
                 return {**_names(row), "position": self._numbers.next_position()}
 
@@ -283,7 +288,7 @@ class SQLRows:
 
     def _each(self, statement: Executable, values: list[Values]) -> None:
         if values:
-            self._connection.execute(statement, values)
+            self._connection.execute(statement, values if len(values) > 1 else values[0])
 
 
 _SAVE: Final[dict[type, Callable[[SQLRows, Any], None]]] = {

@@ -40,7 +40,8 @@ class _Waiting:
     def __init__(self, asked: Asked) -> None:
         self.asked: Final = asked
         self.has_turn = False
-        self.wakes = threading.Event()
+        self.bell: Final = threading.Lock()  # closed until it is woken
+        self.bell.acquire()
 
 
 class Turns:
@@ -67,7 +68,7 @@ class Turns:
                 if not self._is_taken:
                     self._is_taken = mine.has_turn = True
             if not mine.has_turn:
-                mine.wakes.wait()
+                mine.bell.acquire()
             if mine.has_turn:
                 self._carry_out([each.asked for each in self._first()])
         finally:
@@ -87,10 +88,10 @@ class Turns:
             for each in self._waiting[: self._most]:
                 if each.asked.is_answered:
                     self._waiting.remove(each)
-                    each.wakes.set()
+                    each.bell.release()
             if not self._waiting:
                 self._is_taken = False
                 return
             following = self._waiting[0]
             following.has_turn = True
-            following.wakes.set()
+            following.bell.release()

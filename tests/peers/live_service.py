@@ -109,10 +109,16 @@ class CGServe:
         greeting: its first lines.
     """
 
-    def __init__(self, folder: Path, options: Sequence[str], environment: dict[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        options: Sequence[str],
+        environment: dict[str, str],
+        module: str = "cg_backends.cli",
+    ) -> None:
         self._log = (folder / f"serve-{len(list(folder.iterdir()))}.log").open("w+")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cg_backends.cli", "serve", *options],
+            [sys.executable, "-m", module, "serve", *options],
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
@@ -179,7 +185,11 @@ class CGServe:
 
 @contextmanager
 def cg_serve(
-    folder: Path, *options: str, listen_on: str = "127.0.0.1:0", **environment: str
+    folder: Path,
+    *options: str,
+    listen_on: str = "127.0.0.1:0",
+    module: str = "cg_backends.cli",
+    **environment: str,
 ) -> Iterator[CGServe]:
     """`cg serve` within a `with`, whose files are in a folder.
 
@@ -187,9 +197,10 @@ def cg_serve(
         folder: for its store and its key.
         options: of its command line.
         listen_on: where it listens.
+        module: what is run.
         environment: variables of its environment.
     """
-    process = CGServe(folder, ["--listen", listen_on, *options], environment)
+    process = CGServe(folder, ["--listen", listen_on, *options], environment, module)
     try:
         yield process
     finally:

@@ -10,6 +10,7 @@ A test that starts one is skipped where there is no Node (with --all-peers it fa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -41,7 +42,12 @@ class OfficialTarget:
 
 @contextmanager
 def official_target(
-    answer: Answer, *, private_key: str, port: int = 0, polling: bool = False
+    answer: Answer | None = None,
+    *,
+    private_key: str,
+    port: int = 0,
+    polling: bool = False,
+    fixed: JSONValue = None,
 ) -> Iterator[OfficialTarget]:
     """dcp-client's Target on 127.0.0.1.
 
@@ -53,9 +59,11 @@ def official_target(
         port: where it listens; 0 is any free port.
         polling: whether it serves HTTP long-polling besides WebSockets, which the published one
             cannot.
+        fixed: in place of `answer`, what it answers to each request, without asking.
     """
 
     def respond(process: NodeProcess, request: Any) -> None:
+        assert answer is not None
         operation = Operation(request["operation"], request.get("data"))
         joins_as = frozenset(map(Address, request["joinsAs"]))
         response: dict[str, JSONValue] = {"id": request["id"]}
@@ -68,6 +76,8 @@ def official_target(
         process.write(response)
 
     options = ["--port", str(port), *(["--keep-404-away"] if polling else [])]
+    if fixed is not None:
+        options += ["--fixed", json.dumps(fixed)]
     with node_process(
         "official_target.js", *options, private_key=private_key, handle=respond
     ) as process:
@@ -254,12 +264,14 @@ class SocketIOServer:
 
     Attributes:
         url: the location of the service.
+        pid: of its process.
         kill: ends it at once (SIGKILL).
     """
 
     def __init__(self, process: NodeProcess) -> None:
         self._process = process
         self.url: str = process.greeting.result()["url"]
+        self.pid = process.pid
         self.kill = process.kill
 
     def send(self, socket: str, text: str) -> None:

@@ -73,6 +73,7 @@ class NodeProcess:
                 "PEER_PRIVATE_KEY": private_key,
             },
         )  # fmt: skip
+        self.pid = self._process.pid
         self._stdin = cast("IO[bytes]", self._process.stdin)
         self._stdout = cast("IO[bytes]", self._process.stdout)
         self._reader = Thread(target=self._read, name=script, daemon=True)

@@ -1,6 +1,7 @@
 'use strict';
 
-// The official Target, without rules of its own: it passes each request on and waits for the answer.
+// The official Target, without rules of its own: it passes each request on and waits for the answer,
+// or gives each the same one (--fixed, JSON).
 //
 //   stdout  {url, address}                                                    once it listens
 //           {id, operation, data, sessionId, caller, joinsAs}                 a request
@@ -12,6 +13,7 @@ const { read, said, write } = require('./lines');
 const { values: options } = parseArgs({
   options: {
     port: { type: 'string', default: '0' },
+    fixed: { type: 'string' },
     // As published it answers 404 to each poll that has to wait, and dies of it.
     'keep-404-away': { type: 'boolean', default: false },
   },
@@ -45,10 +47,17 @@ function pass(request) {
   });
 }
 
+function answerAtOnce(request) {
+  respond(request, JSON.parse(options.fixed));
+}
+
 function answer({ id, payload, error }) {
   const request = open.get(id);
   open.delete(id);
-  const outcome = error ? Object.assign(new Error(error.message), error) : payload;
+  respond(request, error ? Object.assign(new Error(error.message), error) : payload);
+}
+
+function respond(request, outcome) {
   // The session may have ended meanwhile; then the answer goes nowhere.
   request.respond(outcome).catch((failure) => console.error('no answer:', said(failure)));
 }
@@ -76,7 +85,7 @@ async function main() {
   const listen = new URL(location.href); // a DcpURL's port 0 would be taken for port 80
   const target = new Target(['socketio'], { identity, location, listen });
   if (options['keep-404-away']) keep404Away(target, location);
-  target.on('connection', (connection) => connection.on('request', pass));
+  target.on('connection', (connection) => connection.on('request', options.fixed ? answerAtOnce : pass));
   target.on('error', (error) => {
     console.error(error);
     if (!target.httpServer?.listening) process.exit(1); // the port is taken
