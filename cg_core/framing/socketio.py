@@ -10,6 +10,7 @@ What is refused here is what the official parser refuses, and events without a n
 from __future__ import annotations
 
 import enum
+import json
 import re
 
 import attrs
@@ -18,6 +19,8 @@ from cg_core.ecmascript_json import JSONValue, parse, stringify
 from cg_core.errors import ProtocolError
 
 _EVENT = "message"
+_MESSAGE_AND_STRING = f'["{_EVENT}","'
+_read_json = json.JSONDecoder().raw_decode
 _RESERVED = frozenset(
     ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
 )
@@ -84,7 +87,7 @@ def decode_packet(text: str) -> Packet:
     if packet_type in _BINARY and attachments is None:
         raise ProtocolError("a binary Socket.IO packet must say how many attachments it has")
     json_text = text[head.end() :]
-    data = parse(json_text) if json_text else None
+    data = _message_event(json_text) or (parse(json_text) if json_text else None)
     if not _fits(packet_type, data, present=bool(json_text)):
         raise ProtocolError(f"a Socket.IO packet {packet_type.name} has data that does not fit it")
     return Packet(
@@ -94,6 +97,17 @@ def decode_packet(text: str) -> Packet:
         None if id is None else int(id),
         int(attachments or 0),
     )
+
+
+def _message_event(json_text: str) -> JSONValue | None:
+    # What nearly all packets have, read soon: brackets within its one string do not nest.
+    if not json_text.startswith(_MESSAGE_AND_STRING):
+        return None
+    try:
+        string, end = _read_json(json_text, len(_MESSAGE_AND_STRING) - 1)
+    except ValueError:
+        return None
+    return [_EVENT, string] if json_text[end:] == "]" else None
 
 
 def message(text: str) -> str:

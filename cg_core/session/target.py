@@ -248,7 +248,7 @@ class Target:
         session = self._sessions.get(session_id)
         if session is not None:
             session.respond(request_id, payload, length)
-            self._collect(session)
+            self._answered(session)
 
     def refuse(self, session_id: str, request_id: str, error: ComputeGroupsError) -> None:
         """Answer a request that could not be carried out as it came.
@@ -259,7 +259,7 @@ class Target:
         session = self._sessions.get(session_id)
         if session is not None:
             session.refuse(request_id, error)
-            self._collect(session)
+            self._answered(session)
 
     def close(self, session_id: str, now: Instant) -> None:
         """End a session, after the answers that are still to come (for a while).
@@ -315,8 +315,12 @@ class Target:
             self._sessions.pop(session.session_id or "", None)
         else:
             self._places.stands(session, away=session.state is State.INTERRUPTED)
-        self._touched[session] = None
         self._deadlines.set(session, session.next_deadline())
+        self._answered(session)
+
+    def _answered(self, session: Session) -> None:
+        # An answer changes nothing else: it is signed when it is sent.
+        self._touched[session] = None
         self.untaken += session.untaken - self._untaken.pop(session, 0)
         if session.untaken:
             self._untaken[session] = session.untaken

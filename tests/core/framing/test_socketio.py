@@ -270,3 +270,15 @@ def test_a_hostile_packet_is_refused(text: str) -> None:
 
 def test_a_huge_number_is_no_number() -> None:
     assert message_text(decode_packet('2["message",' + "9" * 1_000_000 + "]")) is None
+
+
+@given(st.text('"\\,]ua0\n', max_size=8))
+def test_an_event_that_is_soon_read_is_read_as_any_other(rest: str) -> None:
+    text = f'["message","{rest}'
+    try:
+        data = json.loads(text)
+    except ValueError:
+        with pytest.raises(ProtocolError):
+            decode_packet(f"2{text}")
+    else:
+        assert decode_packet(f"2{text}").data == data
