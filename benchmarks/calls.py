@@ -113,8 +113,8 @@ def _compared(rounds: list[dict[str, Load]], at_once: int) -> Iterator[Figure]:
     for backend in BACKENDS:
         yield compared(f"{backend}, our service", backend, OURS[backend][goals])
     for backend in BACKENDS:
-        yield compared(f"{backend}, its Target", f"{backend}, Target", WITH_TARGET[goals])
-    yield compared("it, our service", "official, ours", WITH_OUR_SERVICE[goals])
+        yield compared(f"{backend}, the official Target", f"{backend}, Target", WITH_TARGET[goals])
+    yield compared("dcp-client, our service", "official, ours", WITH_OUR_SERVICE[goals])
 
 
 def _time(found: Load, at_once: int) -> float:

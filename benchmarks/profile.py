@@ -16,7 +16,8 @@ from pathlib import Path
 from types import FrameType
 
 import cg_core
-from benchmarks.measure import Breakdown, calls_for, time_of
+from benchmarks.measure import Breakdown, Work, calls_for, time_of
+from benchmarks.session import Pair
 from cg_backends.memory import World
 from cg_backends.random_text import random_text
 from cg_core import Identity, ListJobs
@@ -54,19 +55,25 @@ CORE = Path(cg_core.__file__).parent
 
 
 def figures(*, quick: bool) -> Iterator[Breakdown]:
-    """One call at a time, and a hundred in each batch."""
+    """An exchange of sessions; one call at a time, and a hundred in each batch."""
     seconds = SECONDS / 40 if quick else SECONDS
+    exchange = partial(Pair().exchange, 1)
+    yield _breakdown("one exchange, both ends of a session", exchange, 1, seconds)
     for at_once, title in ((1, "one call alone"), (100, "one call of a hundred at once")):
         calls = partial(Wire().calls, at_once)
-        each = time_of(calls, calls_for(calls, seconds / 8)) / at_once
-        found: Counter[str] = Counter()
-        with sampled(found):
-            begun = time.process_time()
-            while time.process_time() - begun < seconds:
-                calls()
-        samples = found.total()
-        parts = tuple((stage, each * count / samples) for stage, count in found.most_common())
-        yield Breakdown(f"{title}, both ends without sockets", parts, samples)
+        yield _breakdown(f"{title}, both machines without sockets", calls, at_once, seconds)
+
+
+def _breakdown(title: str, work: Work, calls: int, seconds: float) -> Breakdown:
+    each = time_of(work, calls_for(work, seconds / 8)) / calls
+    found: Counter[str] = Counter()
+    with sampled(found):
+        begun = time.process_time()
+        while time.process_time() - begun < seconds:
+            work()
+    samples = found.total()
+    parts = tuple((stage, each * count / samples) for stage, count in found.most_common())
+    return Breakdown(title, parts, samples)
 
 
 class Wire:

@@ -69,7 +69,7 @@ PAGES = {
     "../README": "index",
     "../CONTRIBUTING": "contributing",
     "../CHANGELOG": "changelog",
-    "../benchmarks/README": "figures",
+    "../benchmarks/README": "benchmarks",
 }
 
 
