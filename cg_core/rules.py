@@ -81,7 +81,7 @@ def _create_group(
     require_creator(caller, terms)
     if now.utcoffset() is None:
         raise InvalidValue("now must say its time zone; give datetime.now(UTC)")
-    created_at = now.astimezone(UTC)
+    created_at = now.astimezone(UTC).replace(fold=0)  # in UTC no hour comes twice
     for name in (request.join_key, request.opaque_id):
         if name is not None:
             _require_free(rows, name)

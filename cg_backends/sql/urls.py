@@ -126,7 +126,7 @@ def _with_driver(url: URL) -> URL:
     name = url.get_driver_name()
     try:
         dialect = url.get_dialect()
-    except NoSuchModuleError:
+    except (NoSuchModuleError, AttributeError, ValueError):  # what SQLAlchemy makes of odd names
         dialect = None
     if dialect is None:
         raise InvalidValue(f"SQLAlchemy knows no driver {name!a:.40}; leave it away for ours")

@@ -35,6 +35,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     "an @ in a password": (f"mysql://keeper:open@{SECRET}@host/farm", "write %40 for it"),
     "a port that is none": (f"mysql://keeper:{SECRET}@host:port/farm", "cannot be read"),
     "no such driver": (f"mysql+{SECRET[:4]}://keeper@host/farm", "knows no driver"),
+    "a driver with a plus in its name": ("mysql+my+sql://keeper@host/farm", "knows no driver"),
+    "a module of SQLAlchemy that is no driver": (
+        "mysql+types://keeper@host/farm",
+        "knows no driver",
+    ),
     "an asynchronous driver": ("sqlite+aiosqlite:///farm.db", "aiosqlite is an asynchronous one"),
     "another one": (f"postgresql+asyncpg://keeper:{SECRET}@host/farm", "asynchronous"),
 }

@@ -248,10 +248,13 @@ def test_c2_a_description_that_is_not_given_tells_name_and_date(
 def test_c2_time_is_kept_in_utc_and_must_say_its_zone() -> None:
     rows = NaiveRows()
     east = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    twice = datetime(2026, 1, 1, tzinfo=UTC, fold=1)
     group = rows.group(rows.apply(decide(CreateGroup("farm"), Caller(ALICE), rows, east)))
     assert group is not None
     assert group.created_at == datetime(2025, 12, 31, 23, tzinfo=UTC)
     assert group.created_at.tzinfo is UTC
+    decision = decide(CreateGroup("other"), Caller(ALICE), rows, twice)
+    assert [row.created_at.fold for row in decision.save if isinstance(row, GroupRow)] == [0]
     with pytest.raises(InvalidValue, match="time zone"):
         decide(CreateGroup("farm"), Caller(ALICE), rows, east.replace(tzinfo=None))
 
