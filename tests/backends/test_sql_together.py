@@ -25,6 +25,7 @@ from cg_core import (
     PUBLIC_GROUP,
     AddJob,
     Caller,
+    CancelAllJobs,
     ComputeGroupsError,
     CreateGroup,
     DuplicateJoinKey,
@@ -35,6 +36,7 @@ from cg_core import (
     OpaqueId,
     OutcomeUnknown,
     Refused,
+    RemoveJob,
     Request,
     Terms,
 )
@@ -85,6 +87,17 @@ def test_requests_are_carried_out_in_their_order_in_one_transaction(url: str) ->
             "NotOwner",
         ]
         assert answers[4] == (JOB,)
+
+
+def test_what_was_read_before_a_write_is_read_again_after_it(url: str) -> None:
+    listed = ListJobs("farm")
+    requests = (
+        CreateGroup("farm", join_key="farm"), listed, AddJob("farm", JOB), listed,
+        RemoveJob("farm", JOB), listed, AddJob("farm", JOB), CancelAllJobs("farm"), listed,
+    )  # fmt: skip
+    with Store(url) as store:
+        answers = store.execute_all([(request, CALLER) for request in requests])
+    assert [answers[place] for place in (1, 3, 5, 8)] == [(), (JOB,), (), ()]
 
 
 def test_nothing_asked_is_nothing_done(url: str) -> None:
