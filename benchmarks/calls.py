@@ -59,6 +59,14 @@ class Load:
     p99: float
     each: float
 
+    @classmethod
+    def printed(cls, output: str) -> Load:
+        """What a process of ours printed: the times of its calls, and the time of all of them."""
+        found = json.loads(output)
+        times = sorted(found["times"])
+        p99 = quantiles(times, n=100)[98] if len(times) > 1 else times[0]
+        return cls(median(times), p99, found["seconds"] / len(times))
+
 
 def installed(package: str, place: Path = HERE) -> str:
     """The name and version of one of Node's packages."""
@@ -133,6 +141,4 @@ def load(backend: str, url: str, calls: int, at_once: int) -> Load:
         [sys.executable, *command],
         input=CLIENT_KEY, capture_output=True, check=True, text=True, cwd=ROOT,
     )  # fmt: skip
-    found = json.loads(run.stdout)
-    times = sorted(found["times"])
-    return Load(median(times), quantiles(times, n=100)[98], found["seconds"] / calls)
+    return Load.printed(run.stdout)

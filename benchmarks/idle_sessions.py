@@ -56,17 +56,23 @@ def crowded(folder: Path, sessions: int) -> Iterator[tuple[Client, float]]:
         client.create("farm", join_key="farm")
         client.list_jobs("farm")
         before = resident(service.pid)
-        command = [sys.executable, "-m", "benchmarks.crowd", service.url, str(sessions)]
-        with subprocess.Popen(
-            [*command, "list_jobs", "0"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-        ) as crowd:  # fmt: skip
-            try:
-                assert crowd.stdout is not None
-                assert crowd.stdout.readline() == "connected\n"
-                yield client, max(resident(service.pid) - before, 1.0) / sessions
-            finally:
-                crowd.kill()
+        with connected("benchmarks.crowd", service.url, str(sessions), "list_jobs", "0"):
+            yield client, max(resident(service.pid) - before, 1.0) / sessions
+
+
+@contextmanager
+def connected(module: str, *arguments: str) -> Iterator[None]:
+    """What a module connects, in a process of its own, from when it says that it is connected."""
+    with subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "connected\n"
+            yield
+        finally:
+            process.kill()
 
 
 def resident(pid: int) -> float:

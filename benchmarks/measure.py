@@ -54,10 +54,6 @@ class Figure:
     goal: float | None = None
     unit: Unit = "s"
 
-    def shown(self, value: float) -> str:
-        """A value in a unit of its size."""
-        return shown(value, self.unit)
-
 
 @attrs.frozen
 class Curve:
@@ -110,10 +106,6 @@ class Curve:
         """What the value of the first size promises for another."""
         first, begun = self.points[0]
         return begun if self.expected == "flat" else begun * size / first
-
-    def shown(self, value: float) -> str:
-        """A value in a unit of its size."""
-        return shown(value, self.unit)
 
 
 @attrs.frozen

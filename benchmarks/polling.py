@@ -25,7 +25,7 @@ import trio
 import cg_backends.asyncio
 import cg_backends.sync
 import cg_backends.trio
-from benchmarks.measure import Figure, figure
+from benchmarks.measure import Figure, Work, figure, time_of
 from cg_backends.random_text import random_text
 from cg_core import AsyncClient, Identity, ListJobs, to_operation
 from cg_core.framing.dcp_transport import DCPTransport
@@ -191,13 +191,9 @@ async def ours_async(client: AsyncClient, calls: int) -> float:
         return await _timed_async(lambda: groups.list_jobs(GROUP), calls)
 
 
-def _timed(call: Callable[[], object], calls: int) -> float:
-    for _ in range(WARM_UP):
-        call()
-    begun = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - begun) / calls
+def _timed(call: Work, calls: int) -> float:
+    time_of(call, WARM_UP)
+    return time_of(call, calls)
 
 
 async def _timed_async(call: Callable[[], Awaitable[object]], calls: int) -> float:

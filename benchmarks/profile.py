@@ -27,7 +27,7 @@ from cg_core.service import Execute, Service, ServiceLimits
 from cg_core.session import Instant
 
 CLIENT, SERVICE = Identity(b"\1" * 32), Identity(b"\2" * 32)
-NO_LIMITS = ServiceLimits(calls_per_second=1e9, calls_at_once=10**9, stamps=10**6)
+NO_LIMITS = ServiceLimits(calls_per_second=1e9, calls_at_once=10**9)
 INTERVAL = 0.001  # seconds of processor time
 SECONDS = 8.0
 

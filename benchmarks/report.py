@@ -143,7 +143,7 @@ def families(curves: Sequence[Curve]) -> Iterator[tuple[str, str, list[Curve]]]:
 def row(each: Figure | Curve) -> tuple[str, ...]:
     """The cells of a table under HEADINGS."""
     return (
-        each.work, each.shown(each.value), each.peer, each.shown(each.peer_value),
+        each.work, shown(each.value, each.unit), each.peer, shown(each.peer_value, each.unit),
         f"{each.ratio:.2f}", "" if each.goal is None else f"{each.goal:g}", verdict(each),
     )  # fmt: skip
 
@@ -180,7 +180,7 @@ def _points(size: str, curves: Sequence[Curve]) -> str:
         (
             f"{number:,}",
             *(
-                curve.shown(each[number]) if number in each else ""
+                shown(each[number], curve.unit) if number in each else ""
                 for curve, each in zip(curves, values, strict=True)
             ),
         )

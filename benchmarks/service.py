@@ -7,7 +7,6 @@ reaches the disk. Needs Node; without it there are no figures.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -15,10 +14,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median, quantiles
 
 from benchmarks.calls import NO_LIMITS, Load, installed
-from benchmarks.idle_sessions import resident
+from benchmarks.idle_sessions import connected, resident
 from benchmarks.measure import Figure, figure
 from cg_backends.memory import World
 from tests.peers.databases import new_url
@@ -100,10 +98,7 @@ def crowd(url: str, clients: int, work: str, calls: int, at_once: int = 1) -> Lo
         [*command, "--at-once", str(at_once)],
         capture_output=True, check=True, text=True, cwd=ROOT,
     )  # fmt: skip
-    found = json.loads(run.stdout)
-    times = sorted(found["times"])
-    p99 = quantiles(times, n=100)[98] if len(times) > 1 else times[0]
-    return Load(median(times), p99, found["seconds"] / len(times))
+    return Load.printed(run.stdout)
 
 
 def _start(folder: Path, times: int) -> Figure:
@@ -121,30 +116,20 @@ def _start(folder: Path, times: int) -> Figure:
 
 def _idle(folder: Path, sessions: tuple[int, int]) -> Iterator[Figure]:
     with serving(folder) as service:
-        ours = _growth(["benchmarks.crowd"], ["list_jobs", "0"], service.url, service.pid, sessions)
+        ours = _growth(service.pid, sessions, "benchmarks.crowd", service.url, "list_jobs", "0")
     with socketio_server(transports=["websocket"]) as server:
-        theirs = _growth(["benchmarks.idle_sockets"], [], server.url, server.pid, sessions)
+        theirs = _growth(server.pid, sessions, "benchmarks.idle_sockets", server.url)
     work = "an idle session of DCP with its WebSocket"
     yield Figure(work, ours, "what is allowed", ALLOWED, ALLOWED / ours, 1, "B")
     peer = f"{installed('socket.io')} on Node, a WebSocket without a session"
     yield Figure(work, ours, peer, theirs, theirs / ours, None, "B")
 
 
-def _growth(
-    module: list[str], arguments: list[str], url: str, pid: int, sessions: tuple[int, int]
-) -> float:
+def _growth(pid: int, sessions: tuple[int, int], module: str, url: str, *arguments: str) -> float:
     # Bytes for each of those that come to the first.
     sizes = []
     with ExitStack() as stack:
         for count in sessions:
-            connected = stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-m", *module, url, str(count), *arguments],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
-                )
-            )  # fmt: skip
-            stack.callback(connected.kill)
-            assert connected.stdout is not None
-            assert connected.stdout.readline() == "connected\n"
+            stack.enter_context(connected(module, url, str(count), *arguments))
             sizes.append(resident(pid))
     return max(sizes[1] - sizes[0], 1.0) / sessions[1]
