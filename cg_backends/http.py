@@ -102,7 +102,11 @@ def request_headers(headers: Headers) -> dict[str, str]:
 
 
 def open_websocket(
-    http: Any, websocket: WebSocket, frames: WebSocketFrames, timeout: float | None = None
+    http: Any,
+    websocket: WebSocket,
+    frames: WebSocketFrames,
+    timeout: float | None = None,
+    **options: Any,
 ) -> Any:
     """A context manager, of the client's own kind, that asks for a WebSocket and gives the answer.
 
@@ -111,10 +115,11 @@ def open_websocket(
         websocket: which one.
         frames: its.
         timeout: seconds for each step of it.
+        options: others of the request.
     """
     headers = request_headers(websocket.headers) | frames.headers
     return http.stream(
-        "GET", websocket.url, headers=headers, timeout=timeout, follow_redirects=False
+        "GET", websocket.url, headers=headers, timeout=timeout, follow_redirects=False, **options
     )
 
 
@@ -171,7 +176,7 @@ async def make_request(
             made.stream = _Body(request.body)
         response = await http.send(made, stream=True, follow_redirects=False)
         try:
-            body = b""
+            body = bytearray()
             async for chunk in response.aiter_raw(CHUNK):
                 body += chunk
                 if len(body) > connection.response_size:
@@ -180,7 +185,7 @@ async def make_request(
             await response.aclose()
     except Exception as error:  # a client of any make
         return partial(connection.request_failed, request, network_error(error, url))
-    return partial(connection.receive_response, request, response_head(response, body))
+    return partial(connection.receive_response, request, response_head(response, bytes(body)))
 
 
 def network_error(error: Exception, url: str) -> ComputeGroupsError:

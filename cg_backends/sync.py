@@ -40,6 +40,7 @@ from cg_backends.http import (
     would_block,
 )
 from cg_backends.keystores import find_identity
+from cg_backends.read_deadline import ReadDeadline
 from cg_backends.remote import default_scheduler, remote_client
 from cg_backends.websocket import WebSocketFrames
 from cg_core import (
@@ -94,6 +95,7 @@ class _Socket:
         stream: httpx's, None until it is open; touched by who attends.
         held: what is to be closed with it.
         is_lost: whether nothing more is to be said.
+        has_unread: whether TLS may hold some back of what has come; touched by who attends.
     """
 
     websocket: WebSocket
@@ -101,6 +103,7 @@ class _Socket:
     stream: Any = None
     held: ExitStack = attrs.field(factory=ExitStack)
     is_lost: bool = False
+    has_unread: bool = False
 
     def has_unsent(self) -> bool:
         """Whether there is something to write, and where."""
@@ -124,13 +127,14 @@ class _Socket:
     def read(self) -> bytes | None:
         """What has come: nothing is None, the end is empty."""
         data: bytes = b""
+        self.has_unread = False
         try:
-            data = self.stream.read(CHUNK, timeout=0)
-            while data and self.websocket.url.startswith("https:"):
-                more = self.stream.read(CHUNK, timeout=0)  # TLS may hold some back
-                if not more:
-                    break
-                data += more
+            more = data = self.stream.read(CHUNK, timeout=0)
+            if self.websocket.url.startswith("https:"):
+                while more and len(data) < CHUNK:  # each read gives a record of TLS
+                    more = self.stream.read(CHUNK, timeout=0)
+                    data += more
+                self.has_unread = bool(more)
         except Exception as error:  # however it ended, it has ended
             return (data or None) if would_block(error) else data
         return data
@@ -180,6 +184,7 @@ class SyncClient(Client):
         self._requests: deque[tuple[RequestConnection, HTTPRequest]] = deque()
         self._sockets: dict[WebSocket, _Socket] = {}
         self._attendant: int | None = None  # the thread that attends to the sockets
+        self._read_deadline = ReadDeadline()
         self._waker, self._wakened = socket.socketpair()
         self._waker.settimeout(0)
         self._is_closed = False
@@ -447,24 +452,28 @@ class SyncClient(Client):
         self, connection: RequestConnection, request: HTTPRequest, timeout: float | None
     ) -> None:
         url = connection.url(request)
-        give_up_at = math.inf if timeout is None else time.monotonic() + timeout
+        give_up_at = _from_now(timeout)
         answer = None
         error: ComputeGroupsError = NetworkError("the request was interrupted")
         try:
-            with self._http.stream(
-                request.method,
-                url,
-                headers=request_headers(request.headers),
-                content=request.body,
-                timeout=timeout,
-                follow_redirects=False,
-            ) as response:
-                body = b""
+            with (
+                self._read_deadline.at(give_up_at),
+                self._http.stream(
+                    request.method,
+                    url,
+                    headers=request_headers(request.headers),
+                    content=request.body,
+                    timeout=timeout,
+                    follow_redirects=False,
+                    **self._read_deadline.options,
+                ) as response,
+            ):
+                body = bytearray()
                 for chunk in response.iter_raw(CHUNK):
                     body += chunk
-                    if len(body) > connection.response_size or time.monotonic() > give_up_at:
+                    if len(body) > connection.response_size:
                         break
-                answer = response_head(response, body)
+                answer = response_head(response, bytes(body))
         except Exception as fault:  # a client of any make
             error = network_error(fault, url)
         finally:
@@ -479,12 +488,16 @@ class SyncClient(Client):
 
     def _open_socket(self, each: _Socket, timeout: float | None) -> None:
         websocket = each.websocket
+        give_up_at = _from_now(timeout)
         report: Callable[[Instant], None] | None = websocket.closed
         first: bytes | None = None
         try:
-            response = each.held.enter_context(
-                open_websocket(self._http, websocket, each.frames, timeout)
-            )
+            with self._read_deadline.at(give_up_at):
+                response = each.held.enter_context(
+                    open_websocket(
+                        self._http, websocket, each.frames, timeout, **self._read_deadline.options
+                    )
+                )
             refusal = refusal_of(websocket, each.frames, response)
             if refusal is None:
                 each.stream = response.extensions["network_stream"]
@@ -518,6 +531,8 @@ class SyncClient(Client):
 
     def _listen(self, sockets: list[_Socket], timeout: float | None) -> dict[_Socket, bytes | None]:
         received: dict[_Socket, bytes | None] = dict.fromkeys(sockets)
+        if any(each.has_unread for each in sockets):
+            timeout = 0
         with _Selector() as selector:
             selector.register(self._wakened, selectors.EVENT_READ)
             for each in sockets:
@@ -528,6 +543,7 @@ class SyncClient(Client):
             ready = [key.fileobj for key, _ in selector.select(timeout)]
         if self._wakened in ready:
             self._wakened.recv(CHUNK)
+        ready += [each for each in sockets if each.has_unread]
         return received | {each: each.read() for each in sockets if each in ready}
 
     def _receive(self, each: _Socket, data: bytes | None) -> None:
@@ -537,6 +553,10 @@ class SyncClient(Client):
             if not each.frames.is_open:
                 each.websocket.closed(self._now())
             each.is_lost |= not data
+
+
+def _from_now(seconds: float | None) -> float:
+    return math.inf if seconds is None else time.monotonic() + seconds
 
 
 def _left(until: float) -> float:

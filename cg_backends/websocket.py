@@ -32,6 +32,7 @@ class WebSocketFrames:
         self._parts: list[str] = []
         self._length = 0
         self._to_send: list[bytes] = []
+        self._ping: Ping | None = None  # the last one, which is to be answered
         self.is_open = True
         self.headers = {
             "Connection": "Upgrade",
@@ -62,10 +63,13 @@ class WebSocketFrames:
     @property
     def has_data_to_send(self) -> bool:
         """Whether `data_to_send` would give any."""
-        return bool(self._to_send)
+        return bool(self._to_send) or self._ping is not None
 
     def data_to_send(self) -> bytes:
         """Take out the bytes to send."""
+        if self._ping is not None:
+            self._answer(self._ping.response())
+            self._ping = None
         data = b"".join(self._to_send)
         self._to_send.clear()
         return data
@@ -79,22 +83,27 @@ class WebSocketFrames:
             match event:
                 case TextMessage():
                     self._length += len(event.data)
-                    self._parts.append(event.data)
                     if self._length > _LONGEST:
                         self.close()
                         return
-                    if event.message_finished:
-                        yield "".join(self._parts)
-                        self._parts.clear()
-                        self._length = 0
+                    yield from self._whole(event)
                 case BytesMessage():
                     pass  # DCP has none
                 case Ping():
-                    self._answer(event.response())
+                    # Who does not read is not to have us pile up pongs (RFC 6455, 5.5.3).
+                    self._ping = event
                 case CloseConnection():
                     self.is_open = False
                     if self._connection.state is ConnectionState.REMOTE_CLOSING:
                         self._answer(event.response())
+
+    def _whole(self, event: TextMessage) -> Iterator[str]:
+        if event.data:  # of pieces of nothing there may be any number
+            self._parts.append(event.data)
+        if event.message_finished:
+            yield "".join(self._parts)
+            self._parts.clear()
+            self._length = 0
 
     def _answer(self, event: CloseConnection | object) -> None:
         try:

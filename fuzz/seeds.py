@@ -44,6 +44,10 @@ def _of_recording(target: str, recording: Transcript) -> Iterator[str]:
         case "engineio" | "clients":
             yield from (frame.packet for frame in frames)
             yield "\n".join(frame.packet for frame in frames if frame.sender == "server")
+        case "remote":
+            packets = [frame.packet for frame in frames if frame.sender == "server"]
+            yield "\n".join(f"m{each}" for each in packets)
+            yield "\n".join(["r", *(f"p{each}" for each in packets)])
         case "socketio_packet":
             yield from (frame.packet[1:] for frame in frames if frame.packet.startswith("4"))
         case "dcp_transport":

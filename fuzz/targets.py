@@ -43,6 +43,7 @@ from cg_core.framing import (
 from cg_core.framing.dcp_transport import DCPTransport
 from cg_core.framing.engineio import decode_packet, decode_payload, encode_packet
 from cg_core.framing.limits import Limits
+from cg_core.remote import Options, RemoteClient, RequestWanted, WebSocket, WebSocketWanted
 from cg_core.remote.configuration import service_location
 from cg_core.remote.service_url import ServiceURL
 from cg_core.row_json import row_from_json, row_to_json
@@ -62,6 +63,7 @@ REQUESTS: Final[tuple[Request[Any], ...]] = (
     AddJobToGroups(JOB, ["farm", 7]),
     CancelAllJobs("farm"),
 )
+OPTIONS: Final = Options("http://127.0.0.1:9800/")
 LONGEST: Final = 40  # lines, of which each is said to a machine
 
 
@@ -233,6 +235,39 @@ def service(data: bytes) -> None:
         machine.messages_to_send("w", now)
 
 
+def remote(data: bytes) -> None:
+    """What a network brings a client with a call, a thing on each line, by its first character.
+
+    `m` a message of the WebSocket, `c` its end, `r` a response in its place, `p` to a request.
+    """
+    machine = RemoteClient(OPTIONS, OURS, x_dcp="x", random_text=_numbered())
+    machine.call(ListGroups(), Instant(0, 0))
+    websockets: list[WebSocket] = []
+    requests: list[RequestWanted] = []
+    for second, line in enumerate(_lines(data)):
+        now = Instant(second, second)
+        while (event := machine.next_event()) is not None:
+            if isinstance(event, WebSocketWanted):
+                websockets.append(event.websocket)
+            elif isinstance(event, RequestWanted):
+                requests.append(event)
+        said = line[1:]
+        response = HTTPResponse(200 + len(said) % 400, (), said.encode(errors="replace"))
+        match line[:1]:
+            case "m" if websockets:
+                websockets[-1].receive_message(said, now)
+                websockets[-1].messages_to_send()
+            case "c" if websockets:
+                websockets[-1].closed(now)
+            case "r" if websockets:
+                websockets[-1].refused(response, now)
+            case "p" if requests:
+                asked = requests.pop()
+                answer = HTTPResponse(200, (), response.body)
+                asked.connection.receive_response(asked.request, answer, now)
+        machine.handle_timeout(now)
+
+
 def configuration(data: bytes) -> None:
     """What a scheduler publishes."""
     with suppress(ProtocolError):
@@ -286,6 +321,7 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
         server,
         session,
         service,
+        remote,
         configuration,
         row,
         urls,

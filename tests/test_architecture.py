@@ -65,7 +65,7 @@ FLOORS = (
 )
 # What several backends share, from the ground up, then the backends.
 BACKEND_FLOORS = (
-    {"misuse", "new_files", "random_text", "websocket"},
+    {"misuse", "new_files", "random_text", "read_deadline", "websocket"},
     {"http", "keystore_files", "local"},
     {"archive", "keystores"},
     {"remote"},

@@ -98,13 +98,15 @@ def behind_tls(port: int) -> Iterator[tuple[str, ssl.SSLContext]]:
 
 
 def test_tls_with_a_ca_of_ones_own(caller: Caller, transport: TransportName) -> None:
-    with in_process(rules(World())) as peer, behind_tls(peer.port) as (url, context):
+    world = World()
+    with in_process(rules(world)) as peer, behind_tls(peer.port) as (url, context):
         http = caller.http(verify=context)
         groups = caller.connect(url, http=http, transport=transport)
         farm = groups.create("farm", join_key="farm", join_secret="s3cret")
-        jobs = [f"{number:022}" for number in range(300)]
-        for job in jobs:  # an answer of several TLS records
-            groups.add_job(farm, job, join_key="farm", join_secret="s3cret")
+        jobs = [f"{number:022}" for number in range(2 * CHUNK // 25)]
+        here = world.connect(ALICE.address)
+        for job in jobs:  # an answer of several TLS records, and of more than one reading
+            here.add_job(farm, job, join_key="farm", join_secret="s3cret")
         assert list(groups.list_jobs(farm)) == jobs
         groups.close()
         assert not http.is_closed
