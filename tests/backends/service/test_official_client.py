@@ -21,6 +21,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import cg_backends.sync
 from cg_backends.memory import World
@@ -42,6 +44,7 @@ from cg_core.service import ServiceLimits
 from cg_core.session import Settings
 from tests.backends.farm import job
 from tests.backends.remote import BACKENDS, TRANSPORTS, client_in, event_loop
+from tests.core.json_values import json_values
 from tests.peers.in_process import InProcess, in_process
 from tests.peers.live_service import LiveService, Worlds, live_service
 from tests.peers.node import (
@@ -491,6 +494,38 @@ def test_what_is_no_operation_is_refused_in_the_session(
         succeeded, payload = owner.request("listJobs", data)
         assert (succeeded, payload["code"]) == (False, "EINVAL")
     assert owner.request("listGroups", {}) == (True, success([]))
+
+
+ODD_SCALARS: Final = st.one_of(
+    st.sampled_from(["farm", "s3cret", JOB, LAB_ID, 1, 2, True, False, None, "", "__proto__"]),
+    st.sampled_from([0.1, -0.0, 5e-324, 1e21, 2**53 + 1, -(2**63), 1e308]),
+    st.sampled_from(["\x00", "\x1e", "\u2028", "\ud800", "e\u0301", "\U0001f680", "x" * 5_000]),
+    st.text(),
+)
+ODD_MEMBERS: Final = st.sampled_from([
+    "descriptor", "joinDescriptor", "cgArray", "job", "joinKey", "joinSecret", "joinHash", "id",
+    "name", "joinAddress", "newDescriptor", "payload", "validity", "__proto__", "constructor",
+    "toJSON", "length",
+])  # fmt: skip
+OPERATIONS: Final = [
+    "createGroup", "changeGroup", "deleteGroup", "addJobToGroups", "removeJob", "removeAllJobs",
+    "listJobs", "getGroup", "listGroups", "cancelJob", "cancelAllJobs", "keepalive", "authorize",
+]  # fmt: skip
+
+
+def test_whatever_is_asked_is_answered(owner: OfficialClient) -> None:
+    """JavaScript's values, read and written as JavaScript does, in one session."""
+    owner.call("createGroup", CREDENTIALS, "farm")
+
+    @given(st.sampled_from(OPERATIONS) | st.text(), json_values(ODD_SCALARS, ODD_MEMBERS))
+    @settings(max_examples=100)
+    def ask(operation: str, data: JSONValue) -> None:
+        succeeded, payload = owner.request(operation, data)
+        assert succeeded or payload["code"] in {"ENOSYS", "EINVAL"}
+
+    ask()
+    succeeded, _ = owner.request("listGroups", {})
+    assert succeeded
 
 
 def test_joining_by_address(
