@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -351,7 +352,7 @@ class SyncClient(Client):
         Args:
             is_done: whether there is no more to do for the one who waits.
             waiter: a name for the one who waits.
-            until: when its time is over.
+            until: when the time of the one who waits is over.
         """
         while True:
             bell = job = None
@@ -362,7 +363,7 @@ class SyncClient(Client):
                 if self._attendant is None:
                     self._leave_sockets()
                 if not (done := is_done()):
-                    job = self._take_job()
+                    job = self._take_job(until)
                 elif not self._waiting:
                     job = self._take_last_words(until)
                 if job is not None:
@@ -378,21 +379,34 @@ class SyncClient(Client):
             else:
                 return
 
-    def _take_job(self) -> Job | None:
+    def _take_job(self, until: float) -> Job | None:
+        wanted = any(each.stream is None for each in self._sockets.values())
+        if (self._requests or (wanted and self._attendant is None)) and self._leave_to_other(until):
+            return None
         if self._requests:
             connection, request = self._requests.popleft()
             if self._requests or (self._attendant is None and self._sockets):
                 self._ring_one()
             # (Nobody can end it before its time. Where the peer lives, a ping would.)
-            timeout = self._patience(time.monotonic() + connection.poll_time)
+            until = min(until, time.monotonic() + connection.poll_time)
+            timeout = self._patience(until, of_calls=False)
             return partial(self._make_request, connection, request, timeout)
         if self._attendant is not None:
             return None
         for each in self._sockets.values():
             if each.stream is None:
                 self._attendant = threading.get_ident()
-                return partial(self._open_socket, each, self._patience())
+                return partial(self._open_socket, each, self._patience(until, of_calls=False))
         return self._attendance(self._patience()) if self._sockets else None
+
+    def _leave_to_other(self, until: float) -> bool:
+        # What may take long is for the one who has the most time: its end would break it off.
+        calls = [waiter for waiter in self._waiting if isinstance(waiter, Call)]
+        longest = max(calls, key=attrgetter("deadline"), default=None)
+        if longest is None or longest.deadline <= until:
+            return False
+        self._ring(longest)
+        return True
 
     def _leave_sockets(self) -> None:
         for each in tuple(self._sockets.values()):
@@ -422,23 +436,24 @@ class SyncClient(Client):
     def _opened(self) -> list[_Socket]:
         return [each for each in self._sockets.values() if each.stream is not None]
 
-    def _patience(self, until: float = math.inf) -> float | None:
-        # How long nothing needs to be done but what comes by itself.
-        due = min(until, self._machine.next_deadline())
+    def _patience(self, until: float = math.inf, *, of_calls: bool = True) -> float | None:
+        # How long nothing needs to be done but what comes by itself. For the sake of another's call
+        # nothing is broken off that all may need: whoever waits minds the time of its own.
+        due = min(until, self._machine.next_deadline(of_calls=of_calls))
         return None if due == math.inf else _left(due)
 
     def _ring(self, waiter: object) -> None:
-        # (In this order: who was rung twice comes to no harm.)
-        if (bell := self._waiting.get(waiter)) is not None:
-            if bell.locked():
-                bell.release()
-            del self._waiting[waiter]
+        # (It is one of those who wait until it has the lock: who was rung comes.)
+        bell = self._waiting.get(waiter)
+        if bell is not None and bell.locked():
+            bell.release()
 
     def _ring_one(self) -> None:
         # One of those who wait is to see what there is to do.
-        for waiter in self._waiting:
-            self._ring(waiter)
-            return
+        for waiter, bell in self._waiting.items():
+            if bell.locked():
+                self._ring(waiter)
+                return
 
     def _wake(self) -> None:
         # There is something to send: the thread that listens is to look up.

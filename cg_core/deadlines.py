@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -59,6 +59,10 @@ class Deadlines(Generic[K]):
             if deadline is not None:
                 self._push(key, deadline)
         return None
+
+    def next_of(self, wanted: Callable[[K], bool]) -> float | None:
+        """The earliest deadline of some of the keys, found by looking at all of them."""
+        return min([time for key, time in self._deadlines.items() if wanted(key)], default=None)
 
     def due(self, now: float) -> Iterator[K]:
         """Take out the keys whose deadlines have come, earliest first.

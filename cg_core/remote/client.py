@@ -135,9 +135,14 @@ class RemoteClient:
         """Take out the next event, or None."""
         return self._events.popleft() if self._events else None
 
-    def next_deadline(self) -> float:
-        """When to call `handle_timeout`, on the monotonic clock; infinity where nothing is due."""
-        times = [time for link in self._links if (time := link.next_deadline()) is not None]
+    def next_deadline(self, *, of_calls: bool = True) -> float:
+        """When to call `handle_timeout`, on the monotonic clock; infinity where nothing is due.
+
+        Args:
+            of_calls: whether the deadlines of calls count, or those of the connections alone.
+        """
+        links = [link.next_deadline(of_calls=of_calls) for link in self._links]
+        times = [time for time in links if time is not None]
         return min(times, default=math.inf) if self._placed else min([*times, self._idle_at])
 
     def handle_timeout(self, now: Instant) -> None:

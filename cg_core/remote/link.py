@@ -149,9 +149,9 @@ class Link:
             self.session.keepalive(now)
             self.pump(now)
 
-    def next_deadline(self) -> float | None:
-        """When to call `handle_timeout`."""
-        times = [self.session.next_deadline()]
+    def next_deadline(self, *, of_calls: bool = True) -> float | None:
+        """When to call `handle_timeout`; `of_calls` as in `Session.next_deadline`."""
+        times = [self.session.next_deadline(of_calls=of_calls)]
         if self._connection is not None:
             times.append(self._connection.machine.next_deadline())
         return min((time for time in times if time is not None), default=None)

@@ -20,7 +20,8 @@ class Capacity:
     """How many there may be.
 
     Attributes:
-        sessions: sessions in all. An idle one takes some ten kilobytes.
+        sessions: sessions in all. An idle one takes some ten kilobytes. Whoever connected while
+            there was room is let in, so those that come at once may be more: by `unproved` at most.
         sessions_per_peer: sessions of one peer. A program has one for each client that it makes,
             and one may linger for each time that it was killed.
         unproved: of transports that have not said whose they are, and of sessions whose initiator

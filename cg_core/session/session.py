@@ -191,9 +191,15 @@ class Session:
         """Take out the next event, or None. First send what there is to send."""
         return self._events.popleft() if self._events else None
 
-    def next_deadline(self) -> float | None:
-        """When to call `handle_timeout`, on the monotonic clock; None where nothing is due."""
-        return self._deadlines.next()
+    def next_deadline(self, *, of_calls: bool = True) -> float | None:
+        """When to call `handle_timeout`, on the monotonic clock; None where nothing is due.
+
+        Args:
+            of_calls: whether those of requests count, or the session's own alone.
+        """
+        if of_calls:
+            return self._deadlines.next()
+        return self._deadlines.next_of(lambda key: not isinstance(key, str))
 
     def handle_timeout(self, now: Instant) -> None:
         """Do what is due."""

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from cg_backends.conformance import ALICE, BOB, CAROL
 from cg_backends.sync import connect
-from cg_core import AsyncClient, Client, ClientClosed, JobId, OutcomeUnknown, ProtocolError
+from cg_core import (
+    AsyncClient,
+    Client,
+    ClientClosed,
+    JobId,
+    NetworkError,
+    OutcomeUnknown,
+    ProtocolError,
+)
 from cg_core.remote import TransportName, client, link
 from cg_core.session import Settings
 from tests.backends.farm import Farm, job
@@ -99,6 +109,42 @@ def test_threads_share_a_session(transport: TransportName) -> None:
         assert len(peer.service.opened) == 1
         assert farm.added == dict.fromkeys(map(job, range(400)), 1)
         assert farm.asked["listJobs"] == 400
+
+
+def test_what_may_take_long_is_done_by_the_thread_with_the_most_time() -> None:
+    """The end of a thread's call would break off what all wait for."""
+    tried_by: list[str] = []
+    first_is_made, first_may_fail = threading.Event(), threading.Event()
+
+    class Unreachable:
+        is_closed = False
+
+        def stream(self, *_: object, **__: object) -> object:
+            tried_by.append(threading.current_thread().name)
+            if len(tried_by) == 1:
+                first_is_made.set()
+                assert first_may_fail.wait(HUNG)
+            raise httpx.ConnectError("nobody listens")
+
+    def call() -> None:
+        with pytest.raises(NetworkError):
+            groups.list_groups()
+
+    http: Any = Unreachable()
+    url = "http://127.0.0.1:1/"
+    with connect(
+        url, identity=ALICE, transport="polling", http=http, timeout=3, connect_timeout=3
+    ) as groups:
+        early, late = (threading.Thread(target=call, name=name) for name in ("early", "late"))
+        early.start()
+        assert first_is_made.wait(HUNG)
+        late.start()
+        while len(groups._open) < 2 or not groups._waiting:
+            time.sleep(0)
+        first_may_fail.set()
+        for each in (early, late):
+            each.join(HUNG)
+    assert tried_by[:2] == ["early", "late"]
 
 
 def test_threads_hear_that_another_one_closes_the_client(transport: TransportName) -> None:

@@ -73,6 +73,9 @@ class DeadlinesAndDict(RuleBasedStateMachine):
     def both_are_the_same(self) -> None:
         assert len(self.deadlines) == len(self.dict)
         assert self.deadlines.next() == min(self.dict.values(), default=None)
+        some = {key: time for key, time in self.dict.items() if str(key) < "key-3"}
+        found = self.deadlines.next_of(lambda key: str(key) < "key-3")
+        assert found == min(some.values(), default=None)
 
 
 TestDeadlinesAreThoseOfADict = DeadlinesAndDict.TestCase
@@ -150,6 +153,15 @@ def test_one_that_was_away_for_long_comes_again(time: float) -> None:
     deadlines.set("key-a", time)
     assert deadlines.next() == time
     assert list(deadlines.due(time)) == ["key-a"]
+
+
+def test_one_stays_while_others_come_and_go() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    deadlines.set("key-a", 9)
+    for number in range(100):
+        deadlines.set(f"key-{number}", 7)
+        deadlines.set(f"key-{number}", None)
+    assert list(deadlines.due(9)) == ["key-a"]
 
 
 @pytest.mark.parametrize(

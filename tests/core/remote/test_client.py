@@ -243,6 +243,22 @@ def test_a_dead_connection_is_found_in_a_third_of_a_calls_time(
     assert network.time == waits
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_session_that_ends_has_its_time_while_another_is_in_use(transport: str) -> None:
+    network, program = started(transport, idle_timeout=1)
+    program.ask()
+    network.cut(heard_here=False, heard_there=False)
+    network.run(2)  # its close is never acknowledged
+    program.call()
+    times = [link.next_deadline() for link in program.client._links]
+    assert len(times) == 2
+    assert program.client.next_deadline() == min(time for time in times if time is not None)
+    times = [link.next_deadline(of_calls=False) for link in program.client._links]
+    assert program.client.next_deadline(of_calls=False) == min(
+        time for time in times if time is not None
+    )
+
+
 def test_a_call_without_an_end() -> None:
     network, program = started(timeout=None, connect_timeout=None)
     network.websockets = RESET
