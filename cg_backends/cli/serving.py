@@ -25,6 +25,7 @@ from cg_core import Address, Identity, Terms
 from cg_core.framing import Limits
 from cg_core.remote.service_url import ServiceURL
 from cg_core.service import Service, ServiceLimits
+from cg_core.service.limits import REQUEST_VALUES
 from cg_core.session import Capacity, Settings
 
 _GRACE = 10.0  # seconds; a session waits 7 for its last answers and its goodbye
@@ -64,6 +65,7 @@ class Options:
                 message_length=self.max_message,
                 held_length=self.max_message + 2_000_000,
                 held_in_all=self.max_held,
+                message_values=REQUEST_VALUES,
                 connections=self.max_connections,
             ),
             capacity=Capacity(

@@ -28,6 +28,7 @@ from cg_core.service import (
     SessionBegan,
     SessionEnded,
     Stopped,
+    StoreFailed,
 )
 from cg_core.session import Instant
 
@@ -160,7 +161,7 @@ class Application:
                     websocket.called.set()
             case Execute():
                 self._execution.add(event)
-            case SessionBegan() | SessionEnded() | Answered():
+            case SessionBegan() | SessionEnded() | Answered() | StoreFailed():
                 log_event(event)
             case Stopped():
                 self._stopped.set()

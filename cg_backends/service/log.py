@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from cg_core import ComputeGroupsError
-from cg_core.service import Answered, SessionBegan, SessionEnded
+from cg_core.service import Answered, SessionBegan, SessionEnded, StoreFailed
 
 LogFormat: TypeAlias = Literal["text", "json"]
 
@@ -20,12 +20,16 @@ _NAMES: Final = {
     SessionBegan: "session began",
     SessionEnded: "session ended",
     Answered: "answered",
+    StoreFailed: "the store failed",
 }
 
 
-def log_event(event: SessionBegan | SessionEnded | Answered) -> None:
-    """Write down an event: answers at the level DEBUG, the rest at INFO."""
-    level = logging.DEBUG if isinstance(event, Answered) else logging.INFO
+_LEVELS: Final = {Answered: logging.DEBUG, StoreFailed: logging.ERROR}
+
+
+def log_event(event: SessionBegan | SessionEnded | Answered | StoreFailed) -> None:
+    """Write down an event: answers at the level DEBUG, faults at ERROR, the rest at INFO."""
+    level = _LEVELS.get(type(event), logging.INFO)
     if _log.isEnabledFor(level):
         fields = attrs.asdict(event, recurse=False, filter=lambda _, value: value is not None)
         told = {name: _shown(value) for name, value in fields.items()}
@@ -62,8 +66,13 @@ class _JSONLines(logging.Formatter):
 class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", {})
-        told = "".join(f" {name}={value!s}" for name, value in fields.items())
+        told = "".join(f" {name}={_printable(str(value))}" for name, value in fields.items())
         return f"{_time(record)} {record.levelname} {record.getMessage()}{told}"
+
+
+def _printable(text: str) -> str:
+    # A peer may have chosen it: no line of its own, and nothing that a terminal obeys.
+    return text if text.isprintable() else f"{text!a}"
 
 
 def _time(record: logging.LogRecord) -> str:

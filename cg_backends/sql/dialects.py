@@ -103,6 +103,9 @@ _SERVER_UNREACHED: Final = "see that it runs, and that the url, the user and the
 
 _MAKING: Final = "SHA1(CONCAT('computeGroups of ', DATABASE()))"
 
+# What does not fit is an error, never cut off; and quotes are as SQLAlchemy takes them to be.
+_MODES: Final = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
+
 MYSQL: Final = Dialect(
     title="MariaDB or MySQL",
     extra="mariadb",
@@ -111,10 +114,10 @@ MYSQL: Final = Dialect(
         "read_timeout": _whole(seconds) + 5,  # it says itself that a lock took too long
         "write_timeout": _whole(seconds),
         "charset": "utf8mb4",
+        "sql_mode": _MODES,  # by the driver: SQLAlchemy looks at it before it lets us speak
     },
     opening=lambda seconds: (
-        # What does not fit is an error, never cut off.
-        "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+        f"SET SESSION sql_mode = '{_MODES}'",
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",  # as reading is to have it
         f"SET SESSION innodb_lock_wait_timeout = {_whole(seconds)}",
         f"SET SESSION lock_wait_timeout = {_whole(seconds)}",

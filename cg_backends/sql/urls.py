@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,8 @@ from sqlalchemy.pool import NullPool
 from cg_backends.sql.dialects import DIALECTS, Dialect
 from cg_core import InvalidType, InvalidValue
 from cg_core.text import type_name
+
+_log = logging.getLogger("cg.store")
 
 _DRIVERS: Final = {
     "sqlite": "sqlite+pysqlite",
@@ -89,7 +93,16 @@ class Location:
         """
         if self.dialect is DIALECTS["sqlite"]:
             path = Path(str(self._url.database))
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            mode = os.fstat(descriptor).st_mode
+            os.close(descriptor)
+            # On Windows the mode says nothing about others.
+            if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+                _log.warning(
+                    "others than its owner may read %s, with its join hashes; run: chmod 600 %s",
+                    path,
+                    path,
+                )
 
 
 def shown_url(text: str) -> str:

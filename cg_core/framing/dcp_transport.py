@@ -117,7 +117,7 @@ class DCPTransport:
             self._hold(string, length, object(), 0, 1)
             return self._take_finished()
         self._check_length(length, min(self._limits.message_length, self._limits.held_length))
-        return [_with_whole_pairs(string)]
+        return [self._checked(_with_whole_pairs(string))]
 
     def _receive_extended(self, string: str) -> list[str]:
         head = _EXTENDED.match(string)
@@ -134,7 +134,7 @@ class DCPTransport:
                 self._peer = self._peer.merged(payload)
             case "O":
                 self._check_length(_length(payload), self._limits.message_length)
-                return [payload]
+                return [self._checked(payload)]
         return []  # letters to come
 
     def _receive_piece(self, header: str, piece: str) -> None:
@@ -174,8 +174,16 @@ class DCPTransport:
                 break
             del self._incoming[key]
             self._held_length -= message.length
-            texts.append(message.text())
+            texts.append(self._checked(message.text()))
         return texts
+
+    def _checked(self, text: str) -> str:
+        values = sum(map(text.count, ",[{"))
+        if values > self._limits.message_values:
+            raise ProtocolError(
+                f"{values} values came where {self._limits.message_values} are taken"
+            )
+        return text
 
     @staticmethod
     def _check_length(length: int, longest: int) -> None:

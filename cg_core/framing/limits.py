@@ -17,6 +17,11 @@ class Limits:
     # is a group of 400 000 jobs.
     message_length: int = 10_000_000
 
+    # Values of JSON in one text (its commas and brackets, those in strings too). To parse and print
+    # again takes a microsecond for each, or three, before a text is acted on. A service's answer
+    # may be all commas; what a service is asked has some ten thousand (`ServiceLimits`).
+    message_values: int = 10_000_000
+
     # What dcp-client announces. A piece that is longer is an error there, too.
     fragment_length: int = 300_000
 

@@ -20,6 +20,8 @@ from cg_core.errors import ProtocolError
 
 _EVENT = "message"
 _MESSAGE_AND_STRING = f'["{_EVENT}","'
+# Characters of any other packet's data: to read it takes a microsecond for each of its values.
+_LONGEST_OTHER = 10_000
 _read_json = json.JSONDecoder().raw_decode
 _RESERVED = frozenset(
     ("connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener")
@@ -87,7 +89,10 @@ def decode_packet(text: str) -> Packet:
     if packet_type in _BINARY and attachments is None:
         raise ProtocolError("a binary Socket.IO packet must say how many attachments it has")
     json_text = text[head.end() :]
-    data = _message_event(json_text) or (parse(json_text) if json_text else None)
+    data = _message_event(json_text)
+    if data is None and len(json_text) > _LONGEST_OTHER:
+        raise ProtocolError("a Socket.IO packet that is no message has too much data")
+    data = data or (parse(json_text) if json_text else None)
     if not _fits(packet_type, data, present=bool(json_text)):
         raise ProtocolError(f"a Socket.IO packet {packet_type.name} has data that does not fit it")
     return Packet(

@@ -7,6 +7,7 @@ from cg_core.service.events import (
     SessionBegan,
     SessionEnded,
     Stopped,
+    StoreFailed,
 )
 from cg_core.service.limits import ServiceLimits
 from cg_core.service.service import Service
@@ -20,4 +21,5 @@ __all__ = [
     "SessionBegan",
     "SessionEnded",
     "Stopped",
+    "StoreFailed",
 ]

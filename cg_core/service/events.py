@@ -33,7 +33,7 @@ class SessionBegan:
     """A session was opened.
 
     Attributes:
-        session: the first letters of its id, by which logs tell sessions apart.
+        session: the last letters of its id, which we drew, by which logs tell sessions apart.
         peer: whose it is.
     """
 
@@ -76,6 +76,17 @@ class Answered:
 
 
 @attrs.frozen
+class StoreFailed:
+    """The store could not carry a request out; callers are told no more than that.
+
+    Attributes:
+        error: what befell it.
+    """
+
+    error: ComputeGroupsError
+
+
+@attrs.frozen
 class Stopped:
     """All sessions have ended, as `stop` wished; the connections may go."""
 
@@ -88,5 +99,6 @@ ServiceEvent: TypeAlias = (
     | SessionBegan
     | SessionEnded
     | Answered
+    | StoreFailed
     | Stopped
 )

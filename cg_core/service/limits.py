@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import attrs
 
 from cg_core.framing import Limits
 from cg_core.session import Capacity, Settings
+
+REQUEST_VALUES = 100_000
+"""Values of JSON in what a service is asked: of 2 400 groups to add a job to, times ten."""
 
 
 @attrs.frozen(kw_only=True)
 class ServiceLimits:
     """The caps of a service; those of its connections and of its sessions are in it."""
 
-    connections: Limits = attrs.field(factory=Limits)
+    connections: Limits = attrs.field(factory=partial(Limits, message_values=REQUEST_VALUES))
     capacity: Capacity = attrs.field(factory=Capacity)
     sessions: Settings = attrs.field(factory=Settings)
 

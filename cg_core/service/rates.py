@@ -21,16 +21,25 @@ class Rates:
         # Until when a caller's calls would take, at the rate; who called last is the last.
         self._busy_until: dict[Address, float] = {}
 
-    def take(self, caller: Address, now: float) -> bool:
+    def take(self, caller: Address, now: float, calls: int = 1) -> bool:
         """Count a call, if the caller may make it.
 
         Args:
             caller: who calls.
             now: seconds of a monotonic clock.
+            calls: for how many it counts.
         """
-        until = max(self._busy_until.pop(caller, now), now) + self._interval
-        taken = until - now <= self._tolerance + self._interval / 2  # for the sake of rounding
-        self._busy_until[caller] = until if taken else until - self._interval
+        taken = self._until(caller, now, calls) - now <= self._tolerance + self._interval / 2
+        self.charge(caller, now, calls if taken else 0)  # (the half is for the sake of rounding)
+        return taken
+
+    def charge(self, caller: Address, now: float, calls: int) -> None:
+        """Count calls that were made, and turn out to have been so many."""
+        until = self._until(caller, now, calls)
+        self._busy_until.pop(caller, None)
+        self._busy_until[caller] = until
         if len(self._busy_until) > self._most_callers:
             del self._busy_until[next(iter(self._busy_until))]
-        return taken
+
+    def _until(self, caller: Address, now: float, calls: int) -> float:
+        return max(self._busy_until.get(caller, now), now) + calls * self._interval

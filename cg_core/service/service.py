@@ -54,6 +54,7 @@ from cg_core.service.events import (
     SessionBegan,
     SessionEnded,
     Stopped,
+    StoreFailed,
 )
 from cg_core.service.limits import ServiceLimits
 from cg_core.service.metrics import Metrics
@@ -69,13 +70,21 @@ from cg_core.session import (
     Target,
     TransportDropped,
 )
+from cg_core.session.calls import UNKNOWN
 
 _ENVELOPE: Final = 2_000  # characters of a message beside its payload
 _LONGEST_RESULT: Final = 4_000  # characters of the answer for one of many groups
-_SHOWN: Final = 8  # letters of a session's id, for logs
+_CALL_LENGTH: Final = 1_000  # characters of an answer that cost as much as a call
+_SHOWN: Final = 8  # letters of a session's id, for logs: our own, not those that the peer chose
 # Seconds for which a store that failed is said to fail. Who sends nobody to a service that is not
 # well would never learn that it is well again.
 _FAILING: Final = 30.0
+# What callers are told of it.
+_STORE_FAULTS: Final[dict[type, str]] = {
+    Busy: "the service's database is in use by others, its log says where; come back later",
+    NetworkError: "the service's database fails, and nothing was done; its log says where",
+    OutcomeUnknown: f"the service's database failed amid it, its log says where; {UNKNOWN}",
+}
 
 
 @attrs.frozen
@@ -124,7 +133,7 @@ class Service:
         self._target = Target(
             identity,
             random_text,
-            attrs.evolve(limits.sessions, batch_length=batch_length),
+            attrs.evolve(limits.sessions, batch_length=batch_length, names_peer=True),
             capacity=limits.capacity,
             stamps=StampMemory(most_stamps=limits.stamps, most_callers=limits.stamp_callers),
         )
@@ -210,12 +219,19 @@ class Service:
                 refusal, or what befell the store.
             now: the time.
         """
+        noted: set[str] = set()  # what befell the store befell all that were carried out together
         for id, outcome in outcomes:
             fails = isinstance(outcome, NetworkError | OutcomeUnknown)
             self._fails_until = now.monotonic + _FAILING if fails else -math.inf
             asked = self._asked.pop(id)
             self._waiting -= asked.groups
             told = outcome.bare() if isinstance(outcome, ComputeGroupsError) else outcome
+            if isinstance(told, NetworkError | OutcomeUnknown | Busy):
+                # What it says of the database is for who keeps the service.
+                if told.message not in noted:
+                    self._events.append(StoreFailed(told))
+                    noted.add(told.message)
+                told = type(told)(_STORE_FAULTS[type(told)])
             self._answer(asked, told, now)
         self._pump(now)
 
@@ -304,10 +320,10 @@ class Service:
             case SessionOpened(id, peer):
                 self._peers[id] = peer
                 self._metrics.sessions += 1
-                self._events.append(SessionBegan(id[:_SHOWN], peer))
+                self._events.append(SessionBegan(id[-_SHOWN:], peer))
             case SessionClosed(error) if session_id in self._peers:
                 peer = self._peers.pop(session_id)
-                self._events.append(SessionEnded(session_id[:_SHOWN], peer, error))
+                self._events.append(SessionEnded(session_id[-_SHOWN:], peer, error))
             case RequestReceived():
                 assert session_id is not None  # only a dropped transport belongs to no session
                 self._take(session_id, event, now)
@@ -334,7 +350,9 @@ class Service:
 
     def _why_not(self, asked: _Asked, now: Instant) -> Refused | None:
         # Why a request is not carried out, whatever the store would say.
-        if not self._rates.take(asked.caller, now.monotonic):
+        # More than may come at once would never be taken.
+        calls = min(asked.groups, self._limits.calls_at_once)
+        if not self._rates.take(asked.caller, now.monotonic, calls):
             rate = self._limits.calls_per_second
             return Busy(f"{asked.caller} makes more than {rate:g} calls a second; make fewer")
         if self._waiting >= self._limits.waiting_calls:
@@ -355,6 +373,8 @@ class Service:
         else:
             payload = to_reply(request, outcome)
             length = _length(payload)
+            # A list of many costs the store, and us, as much as many calls do.
+            self._rates.charge(asked.caller, now.monotonic, length // _CALL_LENGTH)
             too_much = self._too_much(request, outcome, length)
             if too_much is not None:
                 # What is not only read is done, though there is too much to tell of it.
@@ -382,7 +402,7 @@ class Service:
     ) -> None:
         told = type(outcome).__name__ if isinstance(outcome, ComputeGroupsError) else "done"
         self._metrics.answered(operation, told, seconds)
-        self._events.append(Answered(session_id[:_SHOWN], caller, operation, told, seconds))
+        self._events.append(Answered(session_id[-_SHOWN:], caller, operation, told, seconds))
 
 
 def _length(payload: JSONValue) -> int:

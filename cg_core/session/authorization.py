@@ -18,6 +18,8 @@ from cg_core.signatures import Signature
 
 MOST_SIGNATURES = 4
 """Signatures looked at in one request: each costs a curve operation."""
+MOST_GRANTS = 16
+"""Grants likewise: each names three addresses, whose checksums are hashes."""
 
 
 def authorized(
@@ -39,7 +41,7 @@ def proved_addresses(
         guardian: the address of who received it.
         accessor: the address that signed the message.
     """
-    if not request.auth or len(request.auth) > MOST_SIGNATURES:
+    if not 0 < len(request.auth) <= MOST_SIGNATURES or len(request.payload.allow) > MOST_GRANTS:
         return frozenset()
     text = payload_text(request.payload)
     return frozenset(

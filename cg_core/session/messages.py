@@ -21,7 +21,7 @@ import attrs
 import cattrs
 
 from cg_core.ecmascript_json import JSONValue, parse
-from cg_core.errors import invalid_message
+from cg_core.errors import InvalidType, invalid_message
 from cg_core.json_shapes import JSONObject, strict, strict_converter, told
 from cg_core.session.settings import MOST_IN_BATCH
 from cg_core.signatures import Signature
@@ -261,10 +261,21 @@ def _auth(value: Any, _: Any) -> Auth:
     return {name: Signature.from_json(signature) for name, signature in signatures.items()}
 
 
+_LONGEST_NAME = 255  # characters of an id, a nonce, an address, ...: some are kept for hours
+
+
+def _name(value: Any, *types: type) -> Any:
+    strict(value, str, *types)
+    if value is not None and len(value) > _LONGEST_NAME:
+        raise InvalidType(f"expected at most {_LONGEST_NAME} characters, not {len(value)}")
+    return value
+
+
 _json = strict_converter()
-_json.register_structure_hook(str | Absent, lambda value, _: strict(value, str))
+_json.register_structure_hook(str, lambda value, _: _name(value))
+_json.register_structure_hook(str | Absent, lambda value, _: _name(value))
 _json.register_structure_hook(float | Absent, lambda value, _: strict(value, float, int))
-_json.register_structure_hook(str | Absent | None, lambda value, _: strict(value, str, type(None)))
+_json.register_structure_hook(str | Absent | None, lambda value, _: _name(value, type(None)))
 _json.register_structure_hook(Validity | None, _validity)
 _json.register_structure_hook_func(lambda kind: kind == Auth, _auth)
 _json.register_structure_hook_func(

@@ -587,7 +587,8 @@ class Session:
 
     def _answer_connect(self, transport: Transport, request: Request, now: Instant) -> None:
         own_part = self._identifiers.session_part()
-        answer = answer_connect(request.payload.data, own_part, self._busy)
+        peer = self.peer if self._settings.names_peer else None
+        answer = answer_connect(request.payload.data, own_part, self._busy, peer=peer)
         self._delivery.session_id = answer.session_id
         agreed = answer.refusal is None
         response = Response(id=request.id, success=agreed, payload=answer.payload)
@@ -597,7 +598,7 @@ class Session:
 
     def _take_connect_answer(self, transport: Transport, response: Response, now: Instant) -> None:
         try:
-            self._delivery.session_id = session_id_of(response, self._sid)
+            self._delivery.session_id = session_id_of(response, self._sid, self._identity.address)
         except (ProtocolError, Busy) as error:
             self._distrust(transport, Input.REFUSED, error, now)
         else:

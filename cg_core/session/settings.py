@@ -35,6 +35,8 @@ class Settings:
         most_abandoned: requests given up by their callers, which the peer may still answer. A
             peer that owes so many is not answering.
         most_in_batch: messages that are put into a batch; dcp-client puts 20.
+        names_peer: whether a target says, in its answer to a connect, whose the session is. Our
+            service does; dcp-client's Target does not.
         batch_length: characters of a batch beyond which no further message is put into it, so
             that small messages together never need fragments.
     """
@@ -53,6 +55,7 @@ class Settings:
     most_unanswered: int = 400
     most_abandoned: int = 1_000
     most_in_batch: int = MOST_IN_BATCH
+    names_peer: bool = False
     batch_length: int = 200_000
 
     def backoff(self, failures: int) -> float:

@@ -16,7 +16,7 @@ import attrs
 from cg_core.addresses import Address
 from cg_core.deadlines import Deadlines
 from cg_core.ecmascript_json import JSONValue
-from cg_core.errors import ComputeGroupsError, InvalidValue, ProtocolError
+from cg_core.errors import ComputeGroupsError, InvalidValue, ProtocolError, invalid_message
 from cg_core.identity import Identity
 from cg_core.sealed import Sealed, unseal
 from cg_core.session.events import Event, SessionOpened, Transport, TransportDropped
@@ -28,6 +28,9 @@ from cg_core.session.session import Session
 from cg_core.session.settings import Settings
 from cg_core.session.transitions import State
 from cg_core.session.validity import StampMemory
+
+# Characters. A connect has 900, an ack 600: what costs more to read is read of who has a session.
+_LONGEST_FIRST = 10_000
 
 
 @attrs.frozen
@@ -143,6 +146,8 @@ class Target:
             self._collect(session)
         elif transport in self._strangers:
             try:
+                if len(text) > _LONGEST_FIRST:
+                    raise invalid_message("nobody begins with so much")
                 self._receive_first(transport, unseal(text), now)
             except ProtocolError:
                 self._drop(transport)

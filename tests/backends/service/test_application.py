@@ -48,12 +48,16 @@ def test_a_store_that_raises_what_it_should_not_leaves_the_outcome_unknown(
 
 
 @pytest.mark.parametrize("kind", [NetworkError, OutcomeUnknown, Busy])
-def test_what_befalls_the_store_is_raised_by_the_client(kind: type[Exception]) -> None:
+def test_what_befalls_the_store_is_raised_by_the_client_and_told_in_the_log(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
     store = FaultyStore()
     with live_service(store) as service, connect(service.url, identity=ALICE) as alice:
         store.fault = kind("the database is being moved")
-        with pytest.raises(kind, match="the database is being moved"):
+        with pytest.raises(kind, match="its log says where"):
             alice.create("farm", join_key="farm")
+        (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+        assert "the database is being moved" in record.fields["error"]  # type: ignore[attr-defined] # extra
         well = httpx.get(f"{service.url}health").status_code
         assert well == (200 if kind is Busy else 503)
         store.fault = None

@@ -269,7 +269,7 @@ def test_a_hostile_packet_is_refused(text: str) -> None:
 
 
 def test_a_huge_number_is_no_number() -> None:
-    assert message_text(decode_packet('2["message",' + "9" * 1_000_000 + "]")) is None
+    assert message_text(decode_packet('2["message",' + "9" * 9_000 + "]")) is None
 
 
 @given(st.text('"\\,]ua0\n', max_size=8))

@@ -18,7 +18,7 @@ def test_which_they_are() -> None:
     named = {event.__name__ for event in get_args(ServiceEvent)}
     assert named == {
         "Answered", "Execute", "MessagesReady", "ResponseReady", "SessionBegan", "SessionEnded",
-        "Stopped", "WebSocketEnded",
+        "Stopped", "StoreFailed", "WebSocketEnded",
     }  # fmt: skip
 
 

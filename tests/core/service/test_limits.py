@@ -11,6 +11,7 @@ import pytest
 from cg_core import Identity, JobId
 from cg_core.framing import Limits
 from cg_core.service import ServiceLimits
+from cg_core.service.limits import REQUEST_VALUES
 from cg_core.session import Capacity, Settings, StampMemory
 from cg_core.session.messages import Validity
 from cg_core.session.validity import DEFAULT_TTL, SLACK
@@ -19,7 +20,8 @@ LIMITS = ServiceLimits()
 
 
 def test_those_of_connections_and_sessions_are_their_own() -> None:
-    assert (LIMITS.connections, LIMITS.capacity) == (Limits(), Capacity())
+    assert LIMITS.connections == Limits(message_values=REQUEST_VALUES)
+    assert LIMITS.capacity == Capacity()
     assert LIMITS.sessions == Settings()
 
 
