@@ -108,11 +108,20 @@ class AtMessage:
 
 
 class Carried:
-    """One connection, and what it has carried."""
+    """One connection, and what it has carried.
+
+    Attributes:
+        number: of the connection, from 0.
+        is_open: whether the client has not closed it, nor got an RST.
+        is_struck: whether its plan has come to pass.
+    """
 
     def __init__(self, number: int, link: Link) -> None:
         self.number = number
+        self.is_open = True
+        self.is_struck = False
         self._link = link
+        self._count: Counter[Direction] = Counter()
         self._data = {direction: bytearray() for direction in Direction}
         self._ends: dict[Direction, _End] = {}  # by the direction of what is written to them
         self._silent: frozenset[Direction] = frozenset()
@@ -121,10 +130,10 @@ class Carried:
 
     def carried(self, direction: Direction) -> int:
         """How many bytes have been passed on."""
-        return len(self._data[direction])
+        return self._count[direction]
 
     def data(self, direction: Direction) -> bytes:
-        """The bytes that have been passed on."""
+        """The bytes that have been passed on, where the link keeps them."""
         return bytes(self._data[direction])
 
     def boundaries(self, direction: Direction) -> list[int]:
@@ -140,6 +149,7 @@ class Carried:
         if end is client:
             self._link._tell("made", self.number)
             if isinstance(self._link.plans.get(self.number), Refuse):
+                self.is_struck = True
                 client.finish(reset=True)
             else:
                 client.transport.pause_reading()  # until there is where to send it
@@ -169,7 +179,9 @@ class Carried:
         plan = self._plan()
         if plan is not None and plan.direction is direction:
             data = data[: max(0, plan.after - self.carried(direction))]
-        self._data[direction] += data
+        self._count[direction] += len(data)
+        if self._link.keeps_data:
+            self._data[direction] += data
         self._ends[direction].transport.write(data)
         self._follow_plan()
 
@@ -181,6 +193,7 @@ class Carried:
         plan = self._plan()
         if plan is None or self.carried(plan.direction) < plan.after:
             return
+        self.is_struck = True
         if isinstance(plan, Stall):
             self._silence(plan.stalled)
         else:
@@ -242,6 +255,7 @@ class _End(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connection._finished(_other(self.towards), reset=exc is not None)
         if self.towards is Direction.TO_CLIENT:
+            self._connection.is_open = False
             self._connection._link._tell("closed", self._connection.number)
 
     def pause_writing(self) -> None:
@@ -279,6 +293,7 @@ class Link:
         at_messages: those that are still to come, in order. As long as there are any, messages are
             passed on when they are whole.
         connections: those that there are, and those that there have been.
+        keeps_data: whether they keep what they have carried.
     """
 
     def __init__(
@@ -287,11 +302,14 @@ class Link:
         to_port: int,
         plans: Mapping[int, Plan],
         at_messages: Iterable[AtMessage],
+        *,
+        keeps_data: bool,
     ) -> None:
         self.port = 0
         self.plans: dict[int, Plan] = dict(plans)
         self.at_messages = deque(at_messages)
         self.connections: list[Carried] = []
+        self.keeps_data = keeps_data
         self._portal = portal
         self._to_port = to_port
         self._happened = threading.Condition()
@@ -395,7 +413,11 @@ class Link:
 
 @contextmanager
 def proxy(
-    to_port: int, plans: Mapping[int, Plan] | None = None, at_messages: Iterable[AtMessage] = ()
+    to_port: int,
+    plans: Mapping[int, Plan] | None = None,
+    at_messages: Iterable[AtMessage] = (),
+    *,
+    keeps_data: bool = True,
 ) -> Iterator[Link]:
     """A proxy that is up within a `with`.
 
@@ -403,9 +425,10 @@ def proxy(
         to_port: where the service listens, on 127.0.0.1. Where nobody does, clients get an RST.
         plans: what becomes of which connection, by its number; see `Link`.
         at_messages: what happens where, one after the other.
+        keeps_data: whether connections keep what they have carried: not in a run of hours.
     """
     with start_blocking_portal() as portal:
-        link = Link(portal, to_port, plans or {}, at_messages)
+        link = Link(portal, to_port, plans or {}, at_messages, keeps_data=keeps_data)
         with portal.wrap_async_context_manager(link._up()):
             yield link
 

@@ -259,7 +259,7 @@ def test_a_connection_may_be_reset_before_any_byte() -> None:
 def test_a_refused_connection_never_reaches_the_server() -> None:
     with listening() as listener, proxy(port_of(listener), {0: Refuse()}) as link:
         assert meets_a_reset(link)
-        link.wait_closed(0)
+        assert link.wait_closed(0).is_struck
         with closing(Pair(listener, link)) as pair:  # the server's first
             pair.client.sendall(b"x")
             assert exactly(pair.server, 1) == b"x"
@@ -332,6 +332,32 @@ def test_a_stalled_direction_does_not_hold_up_who_sends() -> None:
         link.stall()
         pair.server.sendall(LONG)
         pair.server.sendall(LONG)
+
+
+@pytest.mark.parametrize("plan", [None, Cut(TO_SERVER, 4), Stall(TO_SERVER, 4)])
+def test_a_connection_tells_whether_its_plan_came_to_pass(plan: Plan | None) -> None:
+    with one_connection(plan) as (pair, link):
+        connection = link.connections[0]
+        pair.client.sendall(b"one")
+        assert exactly(pair.server, 3) == b"one"
+        assert (connection.is_open, connection.is_struck) == (True, False)
+        pair.client.sendall(b"two")
+        assert exactly(pair.server, 1) == b"t"
+        pair.close()
+        link.wait_closed(0)
+        assert (connection.is_open, connection.is_struck) == (False, plan is not None)
+
+
+def test_what_was_carried_may_be_counted_and_not_kept() -> None:
+    with (
+        listening() as listener,
+        proxy(port_of(listener), {0: Cut(TO_SERVER, 6)}, keeps_data=False) as link,
+        closing(Pair(listener, link)) as pair,
+    ):
+        pair.client.sendall(b"eight...")
+        assert all_of(pair.server) == b"eight."
+        assert link.connections[0].carried(TO_SERVER) == 6
+        assert link.connections[0].data(TO_SERVER) == b""
 
 
 def test_nothing_is_left_behind() -> None:

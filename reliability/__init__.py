@@ -1,0 +1,1 @@
+"""What the service and its clients bear, measured: under load, and while all about them fails."""
