@@ -229,3 +229,11 @@ def test_what_is_not_known_here_is_kept_and_shown() -> None:
     assert (type(received), received.name, received.code) == (Refused, "Lunatic", "ELUNE")
     assert str(received) == "the moon is full [Lunatic ELUNE]"
     assert str(error_from_answer("no")) == "no"
+
+
+def test_a_bare_error_says_the_same_and_has_seen_nothing() -> None:
+    with pytest.raises(Refused) as caught:
+        raise Refused("no", code="EXTRA", name="Other")
+    bare = caught.value.bare()
+    assert (type(bare), str(bare)) == (Refused, "no [Other EXTRA]")
+    assert bare.__traceback__ is None

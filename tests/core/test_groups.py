@@ -88,6 +88,7 @@ def test_c6_the_public_group_is_as_official_clients_know_it() -> None:
     assert PUBLIC_GROUP.opaque_id == "WHhetL7mj1w1mw1XV6dxyC"
     assert PUBLIC_GROUP.join_key == "public"
     assert PUBLIC_GROUP.owner is None
+    assert PUBLIC_GROUP.deploy_access == "join"
     assert PUBLIC_GROUP.join_hash is None
     assert PUBLIC_GROUP.join_address is None
     assert PUBLIC_GROUP.max_concurrent_jobs is None

@@ -260,6 +260,12 @@ def test_c3_over_a_session_a_hash_may_come_without_its_key() -> None:
     assert ChangeGroup.received(group, join_key=None).changes.given() == {"join_key": None}
 
 
+@pytest.mark.parametrize("key", ["", "x" * 256, "\0", "\ud800", 5, JobId(JOB)])
+def test_c17_a_join_key_is_checked_over_a_session_too(key: Any) -> None:
+    with pytest.raises(InvalidArgument):
+        ChangeGroup.received(Descriptor("farm"), join_key=key)
+
+
 # C-4: properties.
 
 

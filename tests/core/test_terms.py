@@ -68,7 +68,8 @@ def test_c6_a_caller_has_so_many_jobs_in_the_public_group_and_no_more() -> None:
     adds.add(JOBS[1])  # is there already
     adds.add(JOBS[3], BOB)  # has his own count
     adds.call(CreateGroup("farm", join_key="farm"))
-    adds.add(JOBS[2], group="farm")  # and other groups have none
+    for job in JOBS[:3]:
+        adds.add(job, group="farm")  # and other groups have none
     (result,) = adds.call(AddJobToGroups(JOBS[2], [1]))
     assert isinstance(result.refusal, LimitReached)
 

@@ -209,6 +209,19 @@ def test_a_post_fits_what_the_server_takes_and_one_packet_always_goes() -> None:
     assert [len(body) <= 1000 for body in bodies] == [True, False, True]
 
 
+@pytest.mark.parametrize("length", range(960, 976))
+def test_a_post_of_two_packets_has_no_byte_too_many(length: int) -> None:
+    client = polling()
+    opened(client)
+    client.send("{first}")
+    (post,) = client.requests_to_send()
+    client.send("{".ljust(length // 2))
+    client.send("{".ljust(length - length // 2))
+    (post,) = answered(client, post)
+    assert len(post.body) <= 1000
+    assert (b"\x1e" in post.body) == (length <= 966)
+
+
 def test_a_body_has_as_many_packets_as_python_engineio_takes() -> None:
     client = polling()
     opened(client)

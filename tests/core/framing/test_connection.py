@@ -219,6 +219,7 @@ def test_a_peer_that_does_not_read_is_given_up(
     assert isinstance(closed, Closed)
     assert type(closed.error) is NetworkError
     assert link.client.next_deadline() is None
+    assert link.client.held == 0
 
 
 def test_a_goodbye_for_which_there_is_no_room_ends_the_connection_all_the_same() -> None:

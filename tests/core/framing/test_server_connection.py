@@ -167,6 +167,16 @@ def test_a_probe_has_ten_seconds(said: list[str]) -> None:
     assert visitor.body_of(max(visitor.requests)) == "2"
 
 
+def test_a_probe_has_its_time_whatever_else_is_due() -> None:
+    visitor = opened()
+    visitor.wait(9.9)
+    visitor.probe("ws")
+    visitor.say("ws", "2probe")
+    visitor.wait(10.1)  # a ping is due
+    assert visitor.say("ws", "5") == ["2"]
+    assert visitor.ended == set()
+
+
 def test_a_probe_that_is_closed_is_forgotten() -> None:
     visitor = opened()
     visitor.probe("ws")
@@ -341,6 +351,12 @@ def test_a_body_that_is_too_large_is_refused_and_ends_the_connection() -> None:
     assert visitor.post("6" * 301).status == 413
     assert error_of(visitor.at_server) is ProtocolError
     assert not visitor.is_known()
+
+
+def test_a_body_may_be_as_large_as_the_cap() -> None:
+    visitor = opened(body_size=300)
+    assert visitor.post("6".ljust(300)).status == 200
+    assert visitor.is_known()
 
 
 def test_an_answer_to_a_poll_has_no_more_than_fits() -> None:

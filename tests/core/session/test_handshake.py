@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cg_core import ProtocolError
+from cg_core import Busy, ProtocolError
 from cg_core.session.handshake import answer_connect, connect_data, session_id_of
 from cg_core.session.messages import ABSENT, Request, Response, from_body
 from cg_core.session.versions import is_compatible
@@ -88,6 +88,13 @@ def test_any_response_is_a_session_or_a_protocol_error(
     else:
         assert success
         assert session_id == "sid2"
+
+
+def test_who_finds_no_room_is_told_so_as_of_any_error() -> None:
+    busy = Busy("come back later")
+    answer = answer_connect(connect_data("sid"), "own", busy)
+    told = {"message": "come back later", "code": busy.code, "name": "Busy"}
+    assert (answer.session_id, answer.payload, answer.refusal) == ("sidown", told, busy)
 
 
 @pytest.mark.parametrize("data", [None, [], "sid", 5, {}, {"sid": None}, {"sid": 5}, {"sid": ""}])

@@ -188,6 +188,7 @@ def test_other_data_becomes_its_text_in_a_batch(data: Any) -> None:
     for message in (
         Request(id="i", payload=RequestPayload(operation="o", data=data)),
         Response(id="i", success=True, payload={"data": data, "more": 1}),
+        Response(id="i", success=True, payload={"data": data}),
         Notification(id="i", payload=NotificationPayload(data=data)),
     ):
         body = parse(member_text(message))

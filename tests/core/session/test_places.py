@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cg_core import Address, Busy, Identity
 from cg_core.session.places import Capacity, Places
+from tests.core.reachable import reachable
 
 PEERS = [Identity(bytes([number]) * 32).address for number in (1, 2, 3)]
 SMALL = Capacity(sessions=4, sessions_per_peer=2, unproved=3)
@@ -69,7 +70,9 @@ def test_places_are_as_in_lists(steps: list[tuple[str, Any]]) -> None:
                 for sent_away in places.proved(key, peer):
                     assert sent_away in naive.away
                     mine = [each for each in naive.own(peer) if each in naive.away]
-                    assert sent_away == (mine[0] if len(naive.own(peer)) > 2 else naive.away[0])
+                    too_many = len(naive.own(peer)) > 2
+                    assert too_many or len(naive.sessions) > SMALL.sessions
+                    assert sent_away == (mine[0] if too_many else naive.away[0])
                     naive.left(int(str(sent_away)))
                     places.left(sent_away)
             case "away" if some is not None:
@@ -82,15 +85,37 @@ def test_places_are_as_in_lists(steps: list[tuple[str, Any]]) -> None:
                 places.left(some)
                 naive.left(some)
         assert len(places) == len(naive.sessions) <= SMALL.sessions
+        assert all(len(naive.own(peer)) <= SMALL.sessions_per_peer for peer in PEERS)
         assert places.is_full == (len(naive.sessions) >= 4 and not naive.away)
 
 
 def test_what_has_no_place_is_neither_there_nor_away() -> None:
     places = Places(SMALL)
     places.stands("farewell", away=True)
-    assert not places.is_full
     assert len(places) == 0
+    for number in range(SMALL.sessions):
+        assert list(places.proved(number, PEERS[number % 3])) == []
+    assert places.is_full, "nobody is away who has a place"
     places.left("farewell")
+
+
+def test_one_makes_room_and_nobody_who_is_back() -> None:
+    places = Places(SMALL)
+    for number in range(2):
+        assert list(places.proved(number, PEERS[0])) == []
+        places.stands(number, away=True)
+    assert list(places.proved(2, PEERS[0])) == [0]
+    places.left(0)
+    places.stands(1, away=False)
+    assert places.refusal(PEERS[0]) is not None
+
+
+def test_who_has_left_takes_no_memory() -> None:
+    places = Places(SMALL)
+    list(places.proved("one", PEERS[0]))
+    assert reachable(places, lambda held: held == PEERS[0])
+    places.left("one")
+    assert not reachable(places, lambda held: held == PEERS[0])
 
 
 def test_places_taken_at_once_are_more_than_there_are_only_as_long_as_nobody_leaves() -> None:

@@ -901,6 +901,28 @@ def test_a_peer_that_closes_for_a_reason_is_heard(code: Any) -> None:
     assert isinstance(closed.error, ProtocolError)
 
 
+def test_an_answer_to_a_peer_that_broke_the_protocol_goes_nowhere() -> None:
+    """The program that makes it need not know."""
+    pair = connected()
+    asked = pair.client.request(operation, at(1))
+    pair.flow(at(1))
+    hostile = seal(CLIENT, stringify(good(pair, nonce="wrong")))
+    pair.target.receive("first", hostile, at(2))
+    assert pair.target.state is State.CLOSING
+    pair.target.respond(asked, {})
+    assert '"type":"response"' not in "".join(text for _, text in pair.target.data_to_send(at(2)))
+
+
+def test_a_session_ends_for_its_first_reason() -> None:
+    pair = connected()
+    for body in (good(pair, nonce="wrong"), good(pair, payload={"operation": "close", "data": 5})):
+        pair.target.receive("first", seal(CLIENT, stringify(body)), at(1))
+    (*_, closed) = events_of(pair.target)
+    assert isinstance(closed, SessionClosed)
+    assert closed.error is not None
+    assert closed.error.code == "DCPC-1026"
+
+
 def test_what_the_peer_asks_of_a_session_that_closes_is_not_done() -> None:
     pair = connected()
     pair.target.close(at(1))
@@ -919,6 +941,23 @@ def test_a_keepalive_is_answered_and_nobody_is_told() -> None:
     assert any('"payload":{"success":true}' in text for text in pair.said)
 
 
+def test_a_peer_that_is_away_is_asked_for_no_sign_of_life() -> None:
+    pair = connected()
+    pair.cut("first", at(1))
+    pair.client.keepalive(at(1))
+    pair.open("second", at(2))
+    said = sum(text.count('"operation":"keepalive"') for text in pair.said)
+    assert said == 1, "that of the resume"
+
+
+def test_the_loss_of_a_transport_that_was_dropped_is_no_news() -> None:
+    pair = connected()
+    due = pair.client.next_deadline()
+    pair.client.transport_lost("dropped before", at(1))
+    assert events_of(pair.client) == []
+    assert pair.client.next_deadline() == due
+
+
 def test_what_comes_over_a_transport_that_was_dropped_is_nothing() -> None:
     pair = connected()
     body = stringify(good(pair))
@@ -928,6 +967,18 @@ def test_what_comes_over_a_transport_that_was_dropped_is_nothing() -> None:
     pair.target.receive_sealed("first", unseal(text), at(1))
     assert pair.target.data_to_send(at(1)) == []
     assert events_of(pair.target) == []
+
+
+def test_a_request_proves_who_connected_as_well_as_an_ack() -> None:
+    pair = Pair()
+    pair.lost = '"type":"ack"'
+    pair.connect()
+    assert pair.target.state is State.CONNECTING
+    pair.target.receive("first", seal(CLIENT, stringify(good(pair))), at(1))
+    opened, received = events_of(pair.target)
+    assert isinstance(opened, SessionOpened)
+    without_data = Operation("x", None)
+    assert received == RequestReceived("hostile", without_data, CLIENT.address, frozenset())
 
 
 def test_both_ends_say_when_the_session_is_there() -> None:

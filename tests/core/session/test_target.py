@@ -33,6 +33,7 @@ from cg_core.session import (
     TransportWanted,
 )
 from cg_core.session.messages import Validity
+from cg_core.session.validity import StampMemory
 from tests.core.session.link import body_of
 
 CLIENT, SERVICE, STRANGER = (Identity(bytes([number]) * 32) for number in (1, 2, 3))
@@ -330,17 +331,20 @@ def test_who_leaves_before_being_told_is_forgotten() -> None:
     client.open("second", at(3))
     world.target.transport_lost("second", at(3))
     assert world.target.next_deadline() is None
+    world.target.close_all(at(3))
+    assert world.target.next_event() is None
 
 
 def test_a_stamp_is_taken_once_over_all_sessions_of_a_caller() -> None:
     """observations, transcript i: the second session of the same client."""
-    world, client, session_id = connected()
+    world, stamps = World(), StampMemory()
+    world.target = Target(SERVICE, world.random_text, stamps=stamps)
+    client = Client(world)
+    session_id = client.connect("first", at(0))
     asked = client.ask(at(1))
     request = next(body_of(text) for text in client.said if asked in text)
     stamp = request["payload"]["validity"]["stamp"]
-    fault = world.target._stamps.take(
-        CLIENT.address, Validity(stamp=stamp, ttl=120, time=at(1).unix), at(2).unix
-    )
+    fault = stamps.take(CLIENT.address, Validity(stamp=stamp, ttl=120, time=at(1).unix), at(2).unix)
     assert fault is not None
     assert fault.code == "EDUP"
     other = Client(world)
