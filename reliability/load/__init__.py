@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import IO, Final, TypeAlias
 
 from cg_core import Identity
-from reliability.load.figures import COMING, FULL, GOING, GONE, LOAD, Run, Settings
-from reliability.load.generator import POLLING
+from reliability.load.figures import COMING, FULL, GOING, GONE, LOAD, POLLING, Run, Settings
 from reliability.load.recording import Broken, Recording
 from reliability.load.report import markdown, write
 from tests.peers.databases import DATABASES, new_url

@@ -21,6 +21,9 @@ GOING: Final = "newcomers go"
 GONE: Final = "newcomers have gone"
 PHASES: Final = (LOAD, COMING, FULL, GOING, GONE)
 
+POLLING: Final = 10
+"""One of so many sessions polls."""
+
 LET_IN: Final = "let in"
 ORDERLY: Final = ("NetworkError EBUSY", "Busy EBUSY")
 """What who finds no place is told, as docs/errors.md and docs/service.md say."""

@@ -20,8 +20,8 @@ from cg_backends.asyncio import connect
 from cg_core import Identity
 from cg_core.remote import TransportName
 from reliability.load.callers import Call, Caller, Pair, Told
+from reliability.load.figures import POLLING
 
-POLLING: Final = 10  # one of so many sessions polls
 _TOGETHER: Final = 20  # pairs that connect at a time
 
 
