@@ -12,6 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from tests.installed import PYTHONS
+
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 CHECKS = {
     "lint": ["ruff", "check"],
     "format": ["ruff", "format", "--check"],
@@ -22,7 +25,13 @@ CHECKS = {
         "--skip-covered",
     ],
     "coverage of cg_backends (for information)": ["coverage", "report", "--include=cg_backends/*"],
+    **{
+        f"the wheel on Python {python}": ["tests.installed", python, "newest"]
+        for python in PYTHONS if python != RUNNING
+    },
+    "the wheel on all lower bounds": ["tests.installed", PYTHONS[-1], "lowest"],
 }  # fmt: skip
+ASK_FOR_PEERS = {"pytest", "tests.installed"}
 
 
 def main() -> int:
@@ -33,7 +42,7 @@ def main() -> int:
     verdicts = {}
     for name, command in CHECKS.items():
         print(f"\n== {name}: {' '.join(command)}", flush=True)
-        options = ["--all-peers"] if all_peers and command[0] == "pytest" else []
+        options = ["--all-peers"] if all_peers and command[0] in ASK_FOR_PEERS else []
         begun = time.monotonic()
         status = subprocess.run(
             [sys.executable, "-m", *command, *options],
