@@ -85,7 +85,7 @@ def own_client(make: Callable[..., T], options: Options) -> T:
             arguments["verify"] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         return make(timeout=None, follow_redirects=False, **arguments)
-    except (ImportError, OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
         raise InvalidValue(
             f"no httpx client can be made in this environment ({type(error).__name__}: {error}); "
             "look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, or pass a "

@@ -37,8 +37,9 @@ class ServiceLimits:
     # and in memory up to four times as many bytes. Beyond it, lists are told Busy.
     untaken_answers: int = 100_000_000
 
-    # Stamps that are remembered, so that no call is replayed: of one caller, and for how many
-    # callers. 10 000 hold what comes in 12 minutes, the life of a stamp, at 14 calls a second; who
-    # sends more must send them in order. A stamp takes some two hundred bytes.
+    # Stamps that are remembered, so that no call is replayed: of one caller, for how many callers,
+    # and of all. 10 000 hold what comes in 12 minutes, the life of a stamp, at 14 calls a second;
+    # who sends more must send them in order. A stamp takes some two hundred bytes.
     stamps: int = 10_000
     stamp_callers: int = 1_000
+    stamps_in_all: int = 1_000_000

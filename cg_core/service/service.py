@@ -135,7 +135,11 @@ class Service:
             random_text,
             attrs.evolve(limits.sessions, batch_length=batch_length, names_peer=True),
             capacity=limits.capacity,
-            stamps=StampMemory(most_stamps=limits.stamps, most_callers=limits.stamp_callers),
+            stamps=StampMemory(
+                most_stamps=limits.stamps,
+                most_callers=limits.stamp_callers,
+                most_in_all=limits.stamps_in_all,
+            ),
         )
         self._rates = Rates(limits.calls_per_second, limits.calls_at_once, limits.callers)
         self._metrics = Metrics()

@@ -19,7 +19,7 @@ SLACK = 600
 SHORTEST_TTL = 15
 LONGEST_TTL = 600
 DEFAULT_TTL = 120
-_LONGEST_STAMP = 255  # characters; ours have 21
+_LONGEST_STAMP = 64  # characters; dcp-client's and ours have 21
 
 
 class StampMemory:
@@ -30,14 +30,23 @@ class StampMemory:
             the life of a stamp, at 14 requests a second; who sends more must send them in order.
         most_callers: how many callers are remembered. Beyond it the one longest unheard of is
             forgotten; its old messages are of sessions that have ended, so they get nowhere.
+        most_in_all: how many stamps are remembered of all callers. Beyond it likewise.
     """
 
-    __slots__ = ("_callers", "_most_callers", "_most_stamps")
+    __slots__ = ("_callers", "_in_all", "_most_callers", "_most_in_all", "_most_stamps")
 
-    def __init__(self, *, most_stamps: int = 10_000, most_callers: int = 10_000) -> None:
+    def __init__(
+        self,
+        *,
+        most_stamps: int = 10_000,
+        most_callers: int = 10_000,
+        most_in_all: int = 1_000_000,
+    ) -> None:
         self._most_stamps = most_stamps
         self._most_callers = most_callers
+        self._most_in_all = most_in_all
         self._callers: dict[Address, _Stamps] = {}
+        self._in_all = 0
 
     def take(self, caller: Address, validity: Validity | None, now: float) -> Refused | None:
         """Take a request, once.
@@ -68,9 +77,19 @@ class StampMemory:
             )
         stamps = self._callers.pop(caller, None) or _Stamps()
         self._callers[caller] = stamps  # the last of the dict is the caller heard of last
-        if len(self._callers) > self._most_callers:
-            del self._callers[next(iter(self._callers))]
-        return stamps.take(validity.stamp, expires, now, self._most_stamps)
+        self._in_all -= len(stamps.seen)
+        refusal = stamps.take(validity.stamp, expires, now, self._most_stamps)
+        self._in_all += len(stamps.seen)
+        self._forget_callers()
+        return refusal
+
+    def _forget_callers(self) -> None:
+        # But never the one heard of last.
+        while len(self._callers) > 1 and (
+            len(self._callers) > self._most_callers or self._in_all > self._most_in_all
+        ):
+            forgotten = self._callers.pop(next(iter(self._callers)))
+            self._in_all -= len(forgotten.seen)
 
 
 class _Stamps:

@@ -130,7 +130,12 @@ def test_an_http_client_that_is_closed_too_early(transport: TransportName) -> No
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("ALL_PROXY", "socks5://127.0.0.1:1"), ("HTTPS_PROXY", "foo://x"), ("SSL_CERT_FILE", "/nope")],
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("HTTPS_PROXY", "foo://x"),
+        ("HTTP_PROXY", "http://[::1"),
+        ("SSL_CERT_FILE", "/nope"),
+    ],
 )
 def test_an_environment_that_httpx_cannot_use(
     backend: str, name: str, value: str, monkeypatch: pytest.MonkeyPatch

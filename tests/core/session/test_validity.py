@@ -192,6 +192,25 @@ def test_the_caller_longest_unheard_of_is_forgotten() -> None:
     assert take(two, "a") is None
 
 
+@given(st.lists(st.tuples(st.sampled_from(CALLERS), st.integers(0, 4)), max_size=40))
+def test_the_stamps_of_all_have_a_cap(asked: list[tuple[Address, int]]) -> None:
+    """Beyond it callers are forgotten, those first of whom nothing was heard the longest."""
+    memory = StampMemory(most_stamps=3, most_in_all=4)
+    known: dict[Address, set[str]] = {}
+    for caller, number in asked:
+        stamp = f"stamp-{number}"
+        stamps = known.pop(caller, set())
+        known[caller] = stamps
+        found = code(memory.take(caller, validity(stamp, 100 + number), 0))
+        assert (found == "EDUP") is (stamp in stamps)
+        stamps.clear()
+        stamps.update(memory._callers[caller].seen)
+        while len(known) > 1 and sum(map(len, known.values())) > 4:
+            del known[next(iter(known))]
+        assert list(memory._callers) == list(known)
+        assert remembered(memory) == 2 * sum(map(len, known.values()))
+
+
 @pytest.mark.parametrize(
     ("ttl", "lives"),
     [
@@ -217,7 +236,7 @@ def test_the_limits_are_those_of_the_official_peer() -> None:
     [
         None,
         validity(""),
-        validity("x" * 256),
+        validity("x" * 65),
         validity(time=math.inf),
         validity(time=-math.inf),
         validity(time=math.nan),
@@ -229,7 +248,7 @@ def test_what_cannot_be_judged_is_invalid(request_validity: Validity | None) -> 
 
 def test_a_stamp_may_be_long() -> None:
     memory = StampMemory()
-    assert [code(memory.take(CALLER, validity("x" * 255), 0)) for _ in range(2)] == [None, "EDUP"]
+    assert [code(memory.take(CALLER, validity("x" * 64), 0)) for _ in range(2)] == [None, "EDUP"]
 
 
 @given(st.floats(allow_nan=False), st.floats(-1e9, 1e9))
