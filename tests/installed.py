@@ -1,7 +1,8 @@
 """`python -m tests.installed 3.13 lowest`: the wheel is tested, on that Python, with that lock.
 
 The tests run in the unpacked sdist, out of which the packages were taken: they have the installed
-ones or none. What reads the sources, draws or measures is left to the run on the sources.
+ones or none. They are those of the core, the command line, every backend and the official client;
+what reads the sources, injects faults or measures is left to the run on the sources.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from tests.locks import LOCKS, ROOT, lock
 
 PYTHONS = ("3.11", "3.12", "3.13")
 SELECTED = (
-    "tests/core", "tests/backends", "tests/cli", "tests/peers", "tests/test_recorded_sessions.py",
+    "tests/core", "tests/cli", "tests/test_recorded_sessions.py",
+    "tests/backends/test_conformance.py", "tests/backends/test_remote_conformance.py",
+    "tests/backends/test_keystores.py", "tests/backends/service/test_official_client.py",
 )  # fmt: skip
 ARE_INSTALLED = """
 import sys, cg_backends, cg_core
@@ -33,14 +36,10 @@ def interpreter(version: str) -> Path | None:
     on_path = [Path(folder) / f"python{version}" for folder in os.get_exec_path()]
     for candidate in [*on_path, *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]:
         # What pyenv puts on the PATH is there, and refuses if another version is in use.
-        begins = (
-            candidate.exists()
-            and not subprocess.run(
-                [str(candidate), "-c", ""], check=False, capture_output=True
-            ).returncode
-        )
-        if begins:
-            return candidate
+        if candidate.exists():
+            asked = subprocess.run([str(candidate), "-c", ""], check=False, capture_output=True)
+            if asked.returncode == 0:
+                return candidate
     return None
 
 
@@ -64,9 +63,11 @@ def main() -> int:
         uv = [sys.executable, "-m", "uv", "--quiet"]
         pip = [*uv, "pip", "install", "--python", there, "--only-binary", ":all:"]
         locked = ["--require-hashes", "-r", str(lock(given.lock))]
-        subprocess.run([*uv, "venv", "--python", python, Path(folder, "venv")], check=True)
+        subprocess.run(
+            [*uv, "venv", "--python", str(python), str(Path(folder, "venv"))], check=True
+        )
         subprocess.run([*pip, *locked], check=True)
-        subprocess.run([*pip, "--no-deps", built.wheel], check=True)
+        subprocess.run([*pip, "--no-deps", str(built.wheel)], check=True)
         subprocess.run([there, "-c", ARE_INSTALLED], check=True, cwd=tree)
         tests = ["-n", "auto", "--dist", "worksteal", "--hypothesis-profile", "few", *SELECTED]
         if given.all_peers:

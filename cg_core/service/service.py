@@ -74,7 +74,9 @@ from cg_core.session.calls import UNKNOWN
 
 _ENVELOPE: Final = 2_000  # characters of a message beside its payload
 _LONGEST_RESULT: Final = 4_000  # characters of the answer for one of many groups
-_CALL_LENGTH: Final = 1_000  # characters of an answer that cost as much as a call
+_CALL_LENGTH: Final = (
+    2_000  # characters of an answer that count as a call; the longest is one burst
+)
 _SHOWN: Final = 8  # letters of a session's id, for logs: our own, not those that the peer chose
 # Seconds for which a store that failed is said to fail. Who sends nobody to a service that is not
 # well would never learn that it is well again.
@@ -378,7 +380,8 @@ class Service:
             payload = to_reply(request, outcome)
             length = _length(payload)
             # A list of many costs the store, and us, as much as many calls do.
-            self._rates.charge(asked.caller, now.monotonic, length // _CALL_LENGTH)
+            more = max(length // _CALL_LENGTH - asked.groups, 0)
+            self._rates.charge(asked.caller, now.monotonic, more)
             too_much = self._too_much(request, outcome, length)
             if too_much is not None:
                 # What is not only read is done, though there is too much to tell of it.

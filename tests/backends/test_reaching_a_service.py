@@ -256,7 +256,7 @@ def test_a_key_in_place_of_an_identity_does_not_show(caller: Caller, name: str) 
 def test_nobody_listens(caller: Caller) -> None:
     with in_process(rules(World())) as peer:
         url = peer.url
-    error = fault_of(caller.connect(url, connect_timeout=0.2))
+    error = fault_of(caller.connect(url, connect_timeout=0.5))
     assert (type(error), error.code) == (NetworkError, "ECONNREFUSED")
     assert "nobody listens" in str(error)
     assert "attempt" in str(error)
@@ -297,7 +297,7 @@ def test_what_speaks_otherwise_is_not_quoted(
     caller: Caller, transport: TransportName, answer: bytes, said: str
 ) -> None:
     with answering(answer) as url:
-        error = fault_of(caller.connect(url, transport=transport, connect_timeout=0.2))
+        error = fault_of(caller.connect(url, transport=transport, connect_timeout=0.5))
     assert isinstance(error, NetworkError)
     assert str(error).endswith(f": {said} [NetworkError ECONNRESET]")
 
@@ -320,7 +320,7 @@ def test_it_is_no_dcp_service(
 ) -> None:
     with in_process(rules(World())) as peer:
         peer.instead = answer
-        error = fault_of(caller.connect(peer.url, transport=transport, connect_timeout=0.3))
+        error = fault_of(caller.connect(peer.url, transport=transport, connect_timeout=0.5))
     assert type(error) is kind
     assert said in str(error)
 

@@ -77,13 +77,14 @@ def fault_at(number: int, call: Callable[[], object]) -> BaseException | None:
             if begun == number:
                 raise Fault
 
+    before = sys.gettrace()
     sys.settrace(trace)
     try:
         call()
     except (Fault, ComputeGroupsError) as error:
         return error
     finally:
-        sys.settrace(None)
+        sys.settrace(before)  # it may be coverage's
     return Fault() if begun >= number else None  # it was swallowed
 
 
