@@ -66,6 +66,11 @@ def test_a_long_text_that_nobody_has_signed_is_not_read() -> None:
     assert stringify(unseal(signed).body) == nested(100_000)
 
 
+def test_a_long_text_with_two_readings_is_refused_though_it_is_signed() -> None:
+    with pytest.raises(ProtocolError, match="two readings"):
+        unseal(seal(PEER, f'{{"a":1.0,"b":"{"x" * 30_000}"}}'))
+
+
 def test_a_stranger_begins_with_a_short_text() -> None:
     target = Target(Identity(b"\2" * 32), random_text)
     target.transport_opened("link", NOW)
