@@ -79,7 +79,7 @@ class DeadlinesAndDict(RuleBasedStateMachine):
 
 
 TestDeadlinesAreThoseOfADict = DeadlinesAndDict.TestCase
-TestDeadlinesAreThoseOfADict.settings = settings(max_examples=100, stateful_step_count=40)
+TestDeadlinesAreThoseOfADict.settings = settings(stateful_step_count=40)
 
 
 def test_nothing_is_due_where_there_is_nothing() -> None:
@@ -125,7 +125,6 @@ def held(deadlines: Deadlines[str]) -> int:
 moves = st.lists(st.tuples(keys, st.none() | st.integers(0, 1_000)), min_size=100, max_size=300)
 
 
-@settings(max_examples=100)
 @given(moves)
 def test_after_many_moves_all_is_still_there_and_not_more(
     moves: list[tuple[str, float | None]],

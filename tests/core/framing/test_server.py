@@ -639,4 +639,6 @@ class ManyConnections(RuleBasedStateMachine):
 
 
 TestManyConnections = ManyConnections.TestCase
-TestManyConnections.settings = settings(max_examples=150, stateful_step_count=50)
+TestManyConnections.settings = settings(
+    max_examples=settings().max_examples * 3 // 2, stateful_step_count=50
+)

@@ -64,8 +64,10 @@ def counted(metrics: Metrics, **now: int) -> dict[str, Family]:
 @given(answers)
 def test_no_answer_is_lost_and_buckets_add_up(answers: list[tuple[str, str, float]]) -> None:
     metrics = Metrics()
+    seconds = 0.0
     for answer in answers:
         metrics.answered(*answer)
+        seconds += answer[2]  # from Python 3.12 on, sum() is more exact than that
     found = counted(metrics)
     expected = Counter(answer[:2] for answer in answers)
     assert found["compute_groups_requests_total"].samples == {
@@ -75,7 +77,7 @@ def test_no_answer_is_lost_and_buckets_add_up(answers: list[tuple[str, str, floa
     name = "compute_groups_request_seconds"
     samples = found[name].samples
     assert samples[f"{name}_count", ""] == len(answers)
-    assert samples[f"{name}_sum", ""] == sum(seconds for *_, seconds in answers)
+    assert samples[f"{name}_sum", ""] == seconds
     bounds = []
     for (sample, labels), count in samples.items():
         if sample == f"{name}_bucket":

@@ -173,7 +173,7 @@ class CallsAndList(RuleBasedStateMachine):
 
 
 TestCallsAreThoseOfANaiveList = CallsAndList.TestCase
-TestCallsAreThoseOfANaiveList.settings = settings(max_examples=100, stateful_step_count=40)
+TestCallsAreThoseOfANaiveList.settings = settings(stateful_step_count=40)
 
 
 def test_an_answer_is_told_as_it_came() -> None:

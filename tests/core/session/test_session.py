@@ -292,7 +292,7 @@ class HostileMachine(NetworkMachine):
 
 
 generated = settings(
-    max_examples=150,
+    max_examples=settings().max_examples * 3 // 2,
     stateful_step_count=50,
     phases=(Phase.generate,),  # shrinking would take minutes
 )

@@ -192,7 +192,7 @@ class TransportsAndList(RuleBasedStateMachine):
 
 
 TestTransportsAreThoseOfANaiveList = TransportsAndList.TestCase
-TestTransportsAreThoseOfANaiveList.settings = settings(max_examples=100, stateful_step_count=40)
+TestTransportsAreThoseOfANaiveList.settings = settings(stateful_step_count=40)
 
 
 def test_none_is_no_transport() -> None:
