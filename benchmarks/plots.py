@@ -42,14 +42,19 @@ STYLE: dict[RcKeyType, Any] = {
 
 def write(report: Report, folder: Path) -> list[Path]:
     """Draw all that a report has something for; the files."""
+    return save(drawings(report), folder)
+
+
+def save(named: Iterable[tuple[str, Drawing]], folder: Path, *, dpi: int = 110) -> list[Path]:
+    """Write drawings into a folder, each by its name; they are made as they are taken."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     with mpl.rc_context(STYLE):
-        for name, drawing in drawings(report):
+        for name, drawing in named:
             FigureCanvasAgg(drawing)
             for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
                 file = folder / (name + suffix)
-                drawing.savefig(file, dpi=110, bbox_inches="tight", metadata=metadata)
+                drawing.savefig(file, dpi=dpi, bbox_inches="tight", metadata=metadata)
                 files.append(file)
     return files
 

@@ -166,7 +166,7 @@ def markdown(report: Report) -> str:
         if len(machines) > 1:
             parts.append(f"Machine: {subject.machine}.\n")
         if subject.figures:
-            parts.append(_table(HEADINGS, map(row, subject.figures), left=(0, 2)))
+            parts.append(table(HEADINGS, map(row, subject.figures), left=(0, 2)))
         curves = [each for each in subject.figures if isinstance(each, Curve)]
         parts += [_points(size, members) for _, size, members in families(curves)]
         parts += map(_parts, subject.breakdowns)
@@ -186,18 +186,25 @@ def _points(size: str, curves: Sequence[Curve]) -> str:
         )
         for number in sizes
     )
-    return _table((size, *(each.work for each in curves)), rows)
+    return table((size, *(each.work for each in curves)), rows, left=())
 
 
 def _parts(each: Breakdown) -> str:
     time = shown(each.value, "s")
     headings = (f"{each.work}: {time}, {each.samples:,} samples", "time", "share")
-    return _table(headings, each.rows(), left=(0,))
+    return table(headings, each.rows())
 
 
-def _table(
-    headings: Sequence[str], rows: Iterable[tuple[str, ...]], left: Sequence[int] = ()
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)
 ) -> str:
+    """A table of Markdown.
+
+    Args:
+        headings: of the columns.
+        rows: their cells.
+        left: the columns whose cells stand at the left; those of the others at the right.
+    """
     marks = ["---" if number in left else "--:" for number in range(len(headings))]
     lines = [headings, marks, *([cell.replace("|", "\\|") for cell in cells] for cells in rows)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

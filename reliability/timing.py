@@ -24,7 +24,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from benchmarks.report import Machine
+from benchmarks.report import Machine, table
 from cg_backends.memory import World
 from cg_backends.sync import SyncClient, connect
 from cg_core import AddJob, Caller, Descriptor, Identity, JoinHash, JoinHashHash, Refused, join_hash
@@ -40,6 +40,9 @@ _CROPS: Final = (
     100,
 )  # percentiles of both classes together, above which none count
 _PERCENTILES: Final = ", ".join(map(str, _CROPS))
+_HEADINGS: Final = (
+    "where", "two classes", "measurements", "t", "crop", "median", "difference", "",
+)  # fmt: skip
 _GUESSES: Final = 64  # of each class, so that none of them is always the same object
 _JOB: Final = "P+Y4IApeFQLrYS2W7MkVg7"
 _KEY: Final = "farm"
@@ -206,13 +209,7 @@ def through_the_rules() -> Iterator[Pair]:
     world.connect(_OWNER).create("a farm", join_key=_KEY, join_secret=_SECRET, deploy_access="join")
     caller = Caller(_CALLER.address)
 
-    def call(request: AddJob) -> None:
-        try:
-            world.execute(request, caller)
-        except Refused:
-            return
-        raise AssertionError("a guess was right")
-
+    call = _refused(lambda request: world.execute(request, caller))
     held = join_hash(_KEY, _SECRET)
     yield from _calls("the rules, in memory", call, held.salted(_SESSION).reveal(), _SESSION)
 
@@ -223,20 +220,24 @@ def through_a_service(client: SyncClient) -> Iterator[Pair]:
     Args:
         client: with a session.
     """
-
-    def call(request: AddJob) -> None:
-        try:
-            client.call(request)
-        except Refused:
-            return
-        raise AssertionError("a guess was right")
-
+    call = _refused(client.call)
     call(_add("none"))  # so that there is a session
     # Nobody but this attacker needs its session's id, so no method gives it.
     session_id = client._machine._links[-1].session.session_id
     assert session_id is not None
     right = join_hash(_KEY, _SECRET).salted(session_id).reveal()
     yield from _calls("a live service, over loopback", call, right, session_id)
+
+
+def _refused(execute: Callable[[AddJob], object]) -> Work:
+    def call(request: AddJob) -> None:
+        try:
+            execute(request)
+        except Refused:
+            return
+        raise AssertionError("a guess was right")
+
+    return call
 
 
 def _calls(place: str, call: Work, right: str, session_id: str) -> Iterator[Pair]:
@@ -319,23 +320,23 @@ def markdown(findings: Sequence[Finding], *, quick: bool) -> str:
     """The report."""
     smoke = "A smoke run, whose figures mean little. " if quick else ""
     date = datetime.now(UTC).date().isoformat()
-    lines = [
-        "# What times tell of secrets",
-        "",
-        "`python -m reliability timing --report` wrote this. Two classes of guesses, in random",
-        f"order; Welch's t of their times, the largest over crops at percentiles {_PERCENTILES}.",
-        f"Above {SURELY:g} the two differ surely, below {PERHAPS:g} nothing was found. The first",
-        "line is a comparison that leaks, to show that it would be seen. That a join key is taken",
-        "is told by the answer itself, so its time tells nothing more.",
-        "",
-        f"{smoke}Taken on {date}, on {Machine.this()}.",
-        "",
-        "| where | two classes | measurements | t | crop | median | difference | |",
-        "| --- | --- | --: | --: | --: | --: | --: | --- |",
-    ]
-    lines += [
-        f"| {each.place} | {each.classes} | {each.measurements:,} | {each.t:+.1f} | {each.crop} % "
-        f"| {each.median / 1000:.2f} µs | {each.difference:+.0f} ns | {each.verdict} |"
+    rows = (
+        (
+            each.place, each.classes, f"{each.measurements:,}", f"{each.t:+.1f}",
+            f"{each.crop} %", f"{each.median / 1000:.2f} µs", f"{each.difference:+.0f} ns",
+            each.verdict,
+        )
         for each in findings
-    ]
-    return "\n".join([*lines, ""])
+    )  # fmt: skip
+    return f"""\
+# What times tell of secrets
+
+`python -m reliability timing --report` wrote this. Two classes of guesses, in random
+order; Welch's t of their times, the largest over crops at percentiles {_PERCENTILES}.
+Above {SURELY:g} the two differ surely, below {PERHAPS:g} nothing was found. The first
+line is a comparison that leaks, to show that it would be seen. That a join key is taken
+is told by the answer itself, so its time tells nothing more.
+
+{smoke}Taken on {date}, on {Machine.this()}.
+
+{table(_HEADINGS, rows, left=(0, 1, 7))}"""

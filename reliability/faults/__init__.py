@@ -12,7 +12,8 @@ import argparse
 import sys
 from typing import Any
 
-from reliability.faults import plot
+from benchmarks.plots import save
+from reliability.faults.plot import drawings
 from reliability.faults.report import Report, markdown
 from reliability.faults.trial import Settings, try_out
 from tests.peers.databases import DATABASES
@@ -32,7 +33,7 @@ def run(given: argparse.Namespace) -> int:
     print(markdown(report))
     if given.report is not None:
         report.write(given.report)
-        plot.write(report, given.report)
+        save(drawings(report), given.report, dpi=72)
     for finding in report.findings:
         print(f"WRONG: {finding.kind}: {finding.told}", file=sys.stderr)
     return 1 if report.findings else 0

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from statistics import mean
 from typing import Final
 
-import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 
-from benchmarks.plots import BLUE, FAINT, NUMBERS, ORANGE, STYLE
+from benchmarks.plots import BLUE, FAINT, NUMBERS, ORANGE
 from reliability.faults.report import Report
 
 _MOST_POINTS: Final = 300
 
 
-def write(report: Report, folder: Path) -> None:
-    """Draw it as PNG and as SVG."""
-    with mpl.rc_context(STYLE):
-        drawing = drawn(report)
-        FigureCanvasAgg(drawing)
-        for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-            file = folder / f"faults{suffix}"
-            drawing.savefig(file, dpi=72, bbox_inches="tight", metadata=metadata)
+def drawings(report: Report) -> Iterator[tuple[str, Drawing]]:
+    """The drawing with the name of its file."""
+    yield "faults", drawn(report)
 
 
 def drawn(report: Report) -> Drawing:

@@ -13,7 +13,7 @@ from typing import Final
 import attrs
 from cattrs.preconf.json import make_converter
 
-from benchmarks.report import Machine
+from benchmarks.report import Machine, table
 from reliability.faults.judgement import Fates
 from reliability.faults.record import Fault, Finding
 from reliability.faults.trial import Settings, Trial
@@ -139,16 +139,13 @@ no difference.
 
 ## Faults that took effect
 
-{_table(("fault", "times", "seconds, longest"), _faults(report))}
-
+{table(("fault", "times", "seconds, longest"), _faults(report))}
 ## How calls ended
 
-{_table(("end", "calls"), ((how, f"{each:,}") for how, each in report.ends.items()))}
-
+{table(("end", "calls"), ((how, f"{each:,}") for how, each in report.ends.items()))}
 ## Times
 
-{_table(("seconds", *report.times), _times(report))}
-"""
+{table(("seconds", *report.times), _times(report))}"""
 
 
 def _wrong(findings: Sequence[Finding]) -> str:
@@ -176,11 +173,6 @@ def _times(report: Report) -> Iterator[tuple[str, ...]]:
         ("from the end of a fault that is none of a connection to the next answer", report.healing),
     ):
         yield name, *(f"{value:.3f}" for value in values.values())
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headings, ["---", *["--:"] * (len(headings) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _each_second(times: Iterable[float], seconds: float) -> tuple[int, ...]:

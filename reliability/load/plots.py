@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import nan
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 
-from benchmarks.plots import BLUE, BYTES, FAINT, GREY, NUMBERS, ORANGE, SECONDS, STYLE
+from benchmarks.plots import BLUE, BYTES, FAINT, GREY, NUMBERS, ORANGE, SECONDS
 from reliability.load.figures import COMING, FULL, GOING, GONE, LET_IN, LOAD, Run, Second
 
 REFUSING = (COMING, FULL, GOING, GONE)
 BEFORE = 30  # seconds of load that are drawn before the newcomers come
-
-
-def draw(run: Run, folder: Path) -> None:
-    """Draw all that there is something for."""
-    with mpl.rc_context(STYLE):
-        for name, drawing in drawings(run):
-            FigureCanvasAgg(drawing)
-            for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-                file = folder / (name + suffix)
-                drawing.savefig(file, dpi=110, bbox_inches="tight", metadata=metadata)
 
 
 def drawings(run: Run) -> Iterator[tuple[str, Drawing]]:

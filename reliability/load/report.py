@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 
 from benchmarks.measure import shown
+from benchmarks.plots import save
+from benchmarks.report import table
 from reliability.load.figures import (
     LEAST_CALLS,
     LET_IN,
@@ -17,7 +19,7 @@ from reliability.load.figures import (
     Latencies,
     Run,
 )
-from reliability.load.plots import draw
+from reliability.load.plots import drawings
 
 _LATENCY = """\
 A latency is the time from when a call was due, which was set before the call ahead of it was made,
@@ -46,7 +48,7 @@ def write(run: Run, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     run.write(folder)
     (folder / "load.md").write_text(markdown(run), encoding="utf-8")
-    draw(run, folder)
+    save(drawings(run), folder)
 
 
 def markdown(run: Run) -> str:
@@ -72,18 +74,18 @@ def markdown(run: Run) -> str:
             f"{smoke}Taken on {run.date}, begun at load {load}. Machine: {run.machine}.\n",
             how,
             f"## Latencies\n\n{_LATENCY}",
-            _table(("", "s", "sessions", "calls/s", *spread, "late"), _phases(run)),
+            table(("", "s", "sessions", "calls/s", *spread, "late"), _phases(run)),
             "Under load, by operation:\n",
-            _table(("", *spread), operations),
+            table(("", *spread), operations),
             "## Answers\n\nUnder load; by what the callers had done before, all were due.\n",
-            _table(*_answers(run)),
+            table(*_answers(run)),
             f"## Memory and processors\n\n{_STEADY}",
-            _table(
+            table(
                 ("", "median", "growth", "growth for each call", "steady", "processors"),
                 _processes(run),
             ),
             f"## Newcomers\n\n{_PLACES}When they had gone, one more was {again}.\n",
-            _table(("told", "how many", "median", "p99", "max"), _newcomers(run)),
+            table(("told", "how many", "median", "p99", "max"), _newcomers(run)),
         ]
     )
 
@@ -153,8 +155,3 @@ def _newcomers(run: Run) -> Iterator[tuple[str, ...]]:
 def _times(found: Latencies) -> Iterator[str]:
     for each in (found.median, found.p99, found.p999, found.longest):
         yield shown(each, "s")
-
-
-def _table(headings: Sequence[str], rows: Iterable[tuple[str, ...]]) -> str:
-    marks = ["---", *["--:"] * (len(headings) - 1)]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (headings, marks, *rows))
