@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 from pathlib import Path
 from typing import Final
 
-# A module of each name has `add_arguments(parser)` and `run(given) -> int`, an exit status.
+from reliability import timing
+from reliability.faults import command as faults
+from reliability.load import command as load
+
 SUBJECTS: Final = {
-    "load": "hundreds of sessions at once for minutes, then more until the service refuses",
-    "faults": "a long workload while the network, the service, the disk and the clock fail",
-    "timing": "whether the time of a comparison of secrets tells anything of them",
-}
+    "load": (
+        load, "hundreds of sessions at once for minutes, then more until the service refuses"
+    ),
+    "faults": (
+        faults, "a long workload while the network, the service, the disk and the clock fail"
+    ),
+    "timing": (timing, "whether the time of a comparison of secrets tells anything of them"),
+}  # fmt: skip
 
 
 def main() -> int:
     """Do what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m reliability", description=__doc__)
     subjects = parser.add_subparsers(metavar="SUBJECT", required=True)
-    for name, about in SUBJECTS.items():
-        module = importlib.import_module(f"reliability.{name}")
+    for name, (module, about) in SUBJECTS.items():
         subject = subjects.add_parser(name, help=about, description=module.__doc__)
         subject.add_argument("--report", type=Path, metavar="FOLDER", help="write the report there")
         subject.add_argument("--quick", action="store_true", help="a smoke run of seconds")

@@ -29,7 +29,7 @@ from cg_core import (
     Refused,
     Row,
 )
-from reliability import faults
+from reliability.faults import command as faults
 from reliability.faults.chapters import Chapter, chapter_of
 from reliability.faults.judgement import Fates, Judgement, judge
 from reliability.faults.possible import Step

@@ -17,8 +17,8 @@ import pytest
 
 from cg_backends.memory import World
 from cg_core import Address
-from reliability.load import measured
 from reliability.load.callers import WEIGHTS, Caller, Pair
+from reliability.load.command import measured
 from reliability.load.figures import (
     LET_IN,
     LOAD,

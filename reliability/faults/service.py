@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from reliability.wall_clock import VARIABLE, WallClock
+from reliability.faults.wall_clock import VARIABLE, WallClock
 from tests.peers.live_service import CGServe
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -98,7 +98,7 @@ class RestlessService:
             self._folder,
             ["--listen", f"127.0.0.1:{self.port}", *options],
             {VARIABLE: str(self._folder / "clock"), "PYTHONPATH": str(_ROOT)},
-            "reliability.wall_clock",
+            "reliability.faults.wall_clock",
         )
 
 

@@ -15,7 +15,7 @@ from reliability.faults.databases import paused
 from reliability.faults.disk import Disk
 from reliability.faults.record import Fault, Record
 from reliability.faults.service import RestlessService
-from reliability.wall_clock import WallClock
+from reliability.faults.wall_clock import WallClock
 
 _EFFECT: Final = 30.0  # seconds in which a full disk, or another clock, is to be felt
 _HEALING: Final = 60.0  # seconds after which nothing heals by itself any more

@@ -23,7 +23,7 @@ from reliability.faults.network import Network
 from reliability.faults.record import Record
 from reliability.faults.service import RestlessService
 from reliability.faults.surroundings import Surroundings
-from reliability.wall_clock import WallClock
+from reliability.faults.wall_clock import WallClock
 from tests.peers.databases import SYSTEMS, server
 from tests.peers.proxy import proxy
 

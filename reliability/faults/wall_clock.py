@@ -1,6 +1,6 @@
 """A wall clock that can be moved, also from another process.
 
-    MOVED_CLOCK=FILE python -m reliability.wall_clock serve ...   is `cg serve` with one
+    MOVED_CLOCK=FILE python -m reliability.faults.wall_clock serve ...   is `cg serve` with one
 
 How far it is off stands in a file. Monotonic time is left alone: no system moves it.
 """
