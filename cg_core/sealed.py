@@ -21,6 +21,9 @@ from cg_core.identity import Identity
 from cg_core.signatures import DECIMALS, Signature
 from cg_core.text import type_name
 
+# Characters. To parse and print may take a microsecond for each; to hash and recover takes little.
+_LONG = 20_000
+
 
 @attrs.frozen
 class Sealed:
@@ -56,10 +59,6 @@ def unseal(text: str) -> Sealed:
         return _unseal_long(text)
     owner, signature, body, body_text = _as_we_write_it(text) or _as_any_may_write_it(text)
     return Sealed(_signer(owner, signature, body_text), body)
-
-
-# Characters. To parse and print may take a microsecond for each; to hash and recover takes little.
-_LONG = 20_000
 
 
 def _unseal_long(text: str) -> Sealed:

@@ -22,10 +22,8 @@ from cg_backends.service.socket_limits import SocketLimits
 from cg_backends.sql import Store
 from cg_backends.sql.urls import shown_url
 from cg_core import Address, Identity, Terms
-from cg_core.framing import Limits
 from cg_core.remote.service_url import ServiceURL
 from cg_core.service import Service, ServiceLimits
-from cg_core.service.limits import REQUEST_VALUES
 from cg_core.session import Capacity, Settings
 
 _GRACE = 10.0  # seconds; a session waits 7 for its last answers and its goodbye
@@ -61,11 +59,11 @@ class Options:
     def limits(self) -> ServiceLimits:
         """The caps of the service."""
         return ServiceLimits(
-            connections=Limits(
+            connections=attrs.evolve(
+                ServiceLimits().connections,
                 message_length=self.max_message,
                 held_length=self.max_message + 2_000_000,
                 held_in_all=self.max_held,
-                message_values=REQUEST_VALUES,
                 connections=self.max_connections,
             ),
             capacity=Capacity(

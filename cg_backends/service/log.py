@@ -22,8 +22,6 @@ _NAMES: Final = {
     Answered: "answered",
     StoreFailed: "the store failed",
 }
-
-
 _LEVELS: Final = {Answered: logging.DEBUG, StoreFailed: logging.ERROR}
 
 

@@ -178,11 +178,9 @@ class DCPTransport:
         return texts
 
     def _checked(self, text: str) -> str:
-        values = sum(map(text.count, ",[{"))
-        if values > self._limits.message_values:
-            raise ProtocolError(
-                f"{values} values came where {self._limits.message_values} are taken"
-            )
+        most = self._limits.message_values
+        if len(text) > most and (values := sum(map(text.count, ",[{"))) > most:
+            raise ProtocolError(f"{values} values came where {most} are taken")
         return text
 
     @staticmethod

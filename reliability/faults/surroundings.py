@@ -176,18 +176,6 @@ class Surroundings:
 
     # Clocks
 
-    async def _move_service_a_little(self) -> bool:
-        return await self._move_a_little(self.service.clock)
-
-    async def _move_service_far(self) -> bool:
-        return await self._move_far(self.service.clock)
-
-    async def _move_clients_a_little(self) -> bool:
-        return await self._move_a_little(self.clients_clock)
-
-    async def _move_clients_far(self) -> bool:
-        return await self._move_far(self.clients_clock)
-
     async def _move_a_little(self, clock: WallClock) -> bool:
         answered = self.record.answered
         before = len(answered)
@@ -239,8 +227,8 @@ KINDS: Final[dict[str, tuple[int, Callable[[Surroundings], Awaitable[bool]]]]] =
     "service killed while its database was paused": (1, Surroundings._kill_in_pause),
     "disk full": (2, Surroundings._fill_disk),
     "service killed on a full disk": (1, Surroundings._kill_on_full_disk),
-    "clock of the service moved by minutes": (1, Surroundings._move_service_a_little),
-    "clock of the service moved by an hour": (2, Surroundings._move_service_far),
-    "clock of the clients moved by minutes": (1, Surroundings._move_clients_a_little),
-    "clock of the clients moved by an hour": (2, Surroundings._move_clients_far),
+    "clock of the service moved by minutes": (1, lambda of: of._move_a_little(of.service.clock)),
+    "clock of the service moved by an hour": (2, lambda of: of._move_far(of.service.clock)),
+    "clock of the clients moved by minutes": (1, lambda of: of._move_a_little(of.clients_clock)),
+    "clock of the clients moved by an hour": (2, lambda of: of._move_far(of.clients_clock)),
 }

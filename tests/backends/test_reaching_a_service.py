@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -35,6 +33,7 @@ from cg_core.framing import HTTPResponse
 from cg_core.remote import TransportName
 from tests.backends.remote import BACKENDS, TRANSPORTS, client_in, event_loop
 from tests.core.test_secrecy import error_of
+from tests.peers.hostile_server import Talk, hostile_server
 from tests.peers.in_process import in_process
 from tests.peers.relays import http_proxy, tls
 from tests.peers.rules import rules
@@ -262,26 +261,14 @@ def test_nobody_listens(caller: Caller) -> None:
     assert "attempt" in str(error)
 
 
-@contextmanager
-def answering(answer: bytes) -> Iterator[str]:
+def answering(answer: bytes) -> AbstractContextManager[str]:
     """The URL of what answers anything with some bytes, and hangs up."""
 
-    def answer_all() -> None:
-        with suppress(OSError):  # it is closed
-            while True:
-                connection, _ = server.accept()
-                with connection:
-                    connection.recv(CHUNK)
-                    connection.sendall(answer)
+    def script(talk: Talk) -> None:
+        talk.hear()
+        talk.say(answer)
 
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=answer_all)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.getsockname()[1]}/"
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
-            thread.join()
+    return hostile_server(script)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from types import FrameType
 from typing import Any, Final
 
 import pytest
@@ -30,6 +29,7 @@ from cg_core.replies import from_reply
 from cg_core.sealed import seal, unseal
 from cg_core.session import Instant
 from cg_core.session.messages import from_body
+from tests.core.function_calls import calls_of
 
 PEER: Final = Identity(b"\4" * 32)
 NOW: Final = Instant(0.0, 1.8e9)
@@ -37,21 +37,13 @@ JOB: Final = "P+Y4IApeFQLrYS2W7MkVg7"
 
 
 def work_of(call: Callable[[], object]) -> int:
-    """How many functions a call calls, Python's own among them."""
-    calls = 0
+    """How many functions a call calls, Python's own among them; it may be refused."""
 
-    def counted(_: FrameType, event: str, __: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
+    def refused_or_not() -> None:
+        with suppress(ProtocolError):
+            call()
 
-    sys.setprofile(counted)
-    try:
-        call()
-    except ProtocolError:
-        pass
-    finally:
-        sys.setprofile(None)
-    return calls
+    return calls_of(refused_or_not)
 
 
 def body(**members: Any) -> dict[str, Any]:

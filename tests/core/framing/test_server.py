@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,6 +32,7 @@ from cg_core.framing.server_connection import (
 from tests.core.framing.links import counter, dcp_texts, texts
 from tests.core.framing.recordings import dcp_text, exchanges, own_headers, records, sids
 from tests.core.framing.recordings import dcp_texts as texts_of_body
+from tests.core.function_calls import calls_of
 from tests.golden import golden
 
 HANDSHAKE = HTTPRequest("GET", target("/cg/", "polling"))
@@ -215,24 +213,6 @@ def crowd(size: int) -> Server:
             server.receive_request("post", HTTPRequest("POST", where, (), b"40"), number / size)
         events_of(server)
     return server
-
-
-def calls_of(action: Callable[[], object]) -> int:
-    """How many functions an action calls."""
-    calls = 0
-
-    def count(frame: object, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event in ("call", "c_call")
-
-    gc.disable()  # what it would call belongs to others
-    sys.setprofile(count)
-    try:
-        action()
-    finally:
-        sys.setprofile(None)
-        gc.enable()
-    return calls
 
 
 def test_what_happens_on_one_connection_costs_the_same_in_a_crowd() -> None:

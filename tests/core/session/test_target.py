@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -34,6 +31,7 @@ from cg_core.session import (
 )
 from cg_core.session.messages import Validity
 from cg_core.session.validity import StampMemory
+from tests.core.function_calls import OF_PYTHON, calls_of
 from tests.core.session.link import body_of
 
 CLIENT, SERVICE, STRANGER = (Identity(bytes([number]) * 32) for number in (1, 2, 3))
@@ -533,25 +531,6 @@ def test_who_is_to_be_told_that_its_session_is_gone_makes_room_too() -> None:
 # Many sessions
 
 
-def calls_in(work: Callable[[], object]) -> int:
-    """How many calls of Python functions some work takes."""
-    calls = 0
-
-    def count(frame: object, event: str, argument: Any) -> None:
-        nonlocal calls
-        calls += event == "call"
-
-    before = sys.getprofile()
-    gc.disable()  # what it would call belongs to others
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-        gc.enable()
-    return calls
-
-
 def crowd(sessions: int) -> tuple[World, Client, str]:
     """A target with so many sessions; the last of them."""
     world, client, session_id = connected()
@@ -571,14 +550,14 @@ def test_what_is_done_for_one_of_a_thousand_sessions_does_not_touch_the_others()
         (request,) = (text for _, text in client.session.data_to_send(at(2)))
         transport = next(each for each, other in world.clients.items() if other is client)
         counted = [
-            calls_in(lambda: target.receive(transport, request, at(2))),
-            calls_in(lambda: target.data_to_send(at(2))),
-            calls_in(lambda: list(iter(target.next_event, None))),
-            calls_in(target.next_deadline),
-            calls_in(lambda: target.respond(session_id, asked, {"success": True})),
-            calls_in(lambda: target.data_to_send(at(2))),
-            calls_in(lambda: target.transport_lost(transport, at(3))),
-            calls_in(lambda: target.data_to_send(at(3))),
+            calls_of(lambda: target.receive(transport, request, at(2)), OF_PYTHON),
+            calls_of(lambda: target.data_to_send(at(2)), OF_PYTHON),
+            calls_of(lambda: list(iter(target.next_event, None)), OF_PYTHON),
+            calls_of(target.next_deadline, OF_PYTHON),
+            calls_of(lambda: target.respond(session_id, asked, {"success": True}), OF_PYTHON),
+            calls_of(lambda: target.data_to_send(at(2)), OF_PYTHON),
+            calls_of(lambda: target.transport_lost(transport, at(3)), OF_PYTHON),
+            calls_of(lambda: target.data_to_send(at(3)), OF_PYTHON),
         ]
         assert counted[0] > 10
         return counted
