@@ -10,6 +10,7 @@ from typing import Final
 
 import attrs
 from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
@@ -77,11 +78,15 @@ class Location:
         )
 
         @event.listens_for(engine, "connect")
-        def open_connection(connection: object, _: object) -> None:
-            cursor = connection.cursor()  # type: ignore[attr-defined] # a driver's connection
-            for statement in self.dialect.opening(timeout):
-                cursor.execute(statement)
-            cursor.close()
+        def open_connection(connection: DBAPIConnection, _: object) -> None:
+            try:
+                cursor = connection.cursor()
+                for statement in self.dialect.opening(timeout):
+                    cursor.execute(statement)
+                cursor.close()
+            except BaseException:
+                connection.close()  # old versions of SQLAlchemy leave that to the garbage collector
+                raise
 
         return engine
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import random
+import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -359,15 +360,24 @@ def test_a_user_who_may_not_write_is_told(server_url: str) -> None:
             store.execute(CreateGroup("farm"), CALLER)
 
 
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [(b"These are the times that try men's souls." * 99, "is damaged, or something else")],
-)
-def test_a_file_that_is_no_database_is_told(content: bytes, told: str, tmp_path: Path) -> None:
-    (tmp_path / "paine.db").write_bytes(content)
-    with Store(f"sqlite:///{tmp_path}/paine.db") as store, pytest.raises(NetworkError, match=told):
+def test_a_file_that_is_no_database_is_told_and_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, content = tmp_path / "paine.db", b"These are the times that try men's souls." * 99
+    path.write_bytes(content)
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.dbapi2.connect
+
+    def recorded(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", recorded)
+    with Store(f"sqlite:///{path}") as store, pytest.raises(NetworkError, match="is damaged, or"):
         store.state()
-    assert (tmp_path / "paine.db").read_bytes() == content
+    assert path.read_bytes() == content
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
 
 
 @pytest.mark.parametrize("offset", range(3_500, 5_000, 100))

@@ -286,7 +286,7 @@ def test_many_jobs_keep_their_order_and_show_how_far_they_are(
 ) -> None:
     """How many, how fast, how long still: what has room. In the end nothing of it is left."""
     is_plain = columns == 40
-    shell = remote.with_variables(NO_COLOR="1" if is_plain else "")
+    shell = remote.with_variables(NO_COLOR="1") if is_plain else remote
     with shell.terminal(*add_many, columns=columns) as ours:
         ended = ours.end()
     *drawn, last = ended.stdout.split("\x1b[2K")

@@ -36,6 +36,11 @@ def paths(value: Any, so_far: Path = ()) -> Iterator[Path]:
             yield from paths(item, (*so_far, place))
 
 
+def inmost_first(value: Any) -> list[Path]:
+    """All places, each before those that it is inside of: what replaces one leaves the rest."""
+    return sorted(paths(value), key=len, reverse=True)
+
+
 def replaced(value: Any, path: Path, new: Any) -> Any:
     if not path:
         return new

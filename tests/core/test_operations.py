@@ -48,7 +48,7 @@ from cg_core import (
     to_operation,
 )
 from tests.core.arguments import METHODS, PROPERTIES
-from tests.core.json_values import inside, is_of, json_values, paths, replaced
+from tests.core.json_values import inmost_first, inside, is_of, json_values, replaced
 from tests.core.naive_rows import NaiveRows
 from tests.core.worlds import ALICE, BOB, JOBS, NOW, SECRETS, Situation, outcome, situations
 from tests.golden import golden
@@ -510,7 +510,7 @@ operation_names = st.sampled_from(sorted(set(OPERATIONS.values())))
 def spoilt_operations(draw: st.DrawFn) -> Operation:
     """An operation of which one part was replaced, or that has one part too many."""
     operation = travelled(to_operation(draw(requests), SESSION))
-    path = draw(st.sampled_from(sorted(paths(operation.data), key=len, reverse=True)))
+    path = draw(st.sampled_from(inmost_first(operation.data)))
     if draw(st.booleans()):
         path = (*path[:-1], draw(members))
     try:
@@ -611,10 +611,12 @@ def spoilt_operations_with_a_hash(draw: st.DrawFn) -> Operation:
     """Operations with a hash wherever one may be put, and with something wrong besides."""
     operation = draw(spoilt_operations())
     data = operation.data
-    for path in [path for path in paths(data) if path and path[-1] in ("joinHash", "joinHashHash")]:
-        data = replaced(data, path, HIDDEN)
-    objects = [path for path in paths(data) if isinstance(inside(data, path), dict)]
-    for path in objects:
+    for path in inmost_first(data):
+        if path and path[-1] in ("joinHash", "joinHashHash"):
+            data = replaced(data, path, HIDDEN)
+    for path in inmost_first(data):
+        if not isinstance(inside(data, path), dict):
+            continue
         hidden = draw(st.sampled_from(["joinHash", "joinHashHash", "joinSecret"]))
         data = replaced(data, (*path, hidden), HIDDEN)
     return attrs.evolve(operation, data=data)
