@@ -81,6 +81,18 @@ def fault_of(groups: Client) -> ComputeGroupsError:
     return error
 
 
+def last_fault(caller: Caller, url: str, **options: Any) -> ComputeGroupsError:
+    """The error of a call for which connections are tried until its time is over.
+
+    On a busy machine none may have been tried to the end by then: it is given more time.
+    """
+    for seconds in (0.5, 2.0):
+        error = fault_of(caller.connect(url, connect_timeout=seconds, **options))
+        if error.code != "ETIMEDOUT":
+            return error
+    return fault_of(caller.connect(url, connect_timeout=20.0, **options))
+
+
 # Ways
 
 
@@ -255,7 +267,7 @@ def test_a_key_in_place_of_an_identity_does_not_show(caller: Caller, name: str) 
 def test_nobody_listens(caller: Caller) -> None:
     with in_process(rules(World())) as peer:
         url = peer.url
-    error = fault_of(caller.connect(url, connect_timeout=0.5))
+    error = last_fault(caller, url)
     assert (type(error), error.code) == (NetworkError, "ECONNREFUSED")
     assert "nobody listens" in str(error)
     assert "attempt" in str(error)
@@ -284,7 +296,7 @@ def test_what_speaks_otherwise_is_not_quoted(
     caller: Caller, transport: TransportName, answer: bytes, said: str
 ) -> None:
     with answering(answer) as url:
-        error = fault_of(caller.connect(url, transport=transport, connect_timeout=0.5))
+        error = last_fault(caller, url, transport=transport)
     assert isinstance(error, NetworkError)
     assert str(error).endswith(f": {said} [NetworkError ECONNRESET]")
 
@@ -307,7 +319,7 @@ def test_it_is_no_dcp_service(
 ) -> None:
     with in_process(rules(World())) as peer:
         peer.instead = answer
-        error = fault_of(caller.connect(peer.url, transport=transport, connect_timeout=0.5))
+        error = last_fault(caller, peer.url, transport=transport)
     assert type(error) is kind
     assert said in str(error)
 
