@@ -32,13 +32,8 @@ from tests.peers.live_service import cg_serve
 
 SURELY: Final = 10.0
 PERHAPS: Final = 4.5
-_CROPS: Final = (
-    50,
-    75,
-    90,
-    99,
-    100,
-)  # percentiles of both classes together, above which none count
+# Percentiles of both classes together, above which none count.
+_CROPS: Final = (50, 75, 90, 99, 100)
 _PERCENTILES: Final = ", ".join(map(str, _CROPS))
 _HEADINGS: Final = (
     "where", "two classes", "measurements", "t", "crop", "median", "difference", "",
