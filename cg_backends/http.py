@@ -175,12 +175,17 @@ async def make_request(
         if isinstance(made.stream, httpx.ByteStream):
             made.stream = _Body(request.body)
         response = await http.send(made, stream=True, follow_redirects=False)
+        body = bytearray()
         try:
-            body = bytearray()
             async for chunk in response.aiter_raw(CHUNK):
-                body += chunk
-                if len(body) > connection.response_size:
-                    break
+                if not response.is_closed:
+                    body += chunk
+                    # Nobody reads on after that. To break would leave generators to the collector.
+                    if len(body) > connection.response_size:
+                        await response.aclose()
+        except Exception:
+            if not response.is_closed:
+                raise
         finally:
             await response.aclose()
     except Exception as error:  # a client of any make

@@ -22,7 +22,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 SELECTED = (
     "tests/core", "tests/cli", "tests/test_recorded_sessions.py",
     "tests/backends/test_conformance.py", "tests/backends/test_remote_conformance.py",
-    "tests/backends/test_keystores.py", "tests/backends/service/test_official_client.py",
+    "tests/backends/test_cancellation.py", "tests/backends/test_keystores.py",
+    "tests/backends/service/test_official_client.py",
 )  # fmt: skip
 ARE_INSTALLED = """
 import sys, cg_backends, cg_core
