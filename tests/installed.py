@@ -24,12 +24,10 @@ ALWAYS = (
     "tests/backends/test_cancellation.py",
 )  # fmt: skip
 SELECTED = {
-    # Another Python: above all its sockets, TLS, threads and event loops.
-    "newest": (*ALWAYS, "tests/backends/test_remote_conformance.py"),
-    # Older libraries: all that are under something.
-    "lowest": (
+    "newest": ALWAYS,
+    "lowest": (  # what stands on other libraries, besides
         *ALWAYS, "tests/cli", "tests/backends/test_keystores.py",
-        "tests/backends/test_sql_faults.py", "tests/backends/service/test_official_client.py",
+        "tests/backends/test_sql_faults.py",
     ),
 }  # fmt: skip
 ARE_INSTALLED = """

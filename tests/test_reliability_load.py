@@ -175,9 +175,9 @@ def test_what_is_expected_is_what_the_rules_say() -> None:
         (lambda second: 0.0, 600, True),
         (lambda second: 5e6 * (second > 500), 600, True),  # one step
         (lambda second: 1e6 * (second % 3), 600, True),
-        (lambda second: 60e6 * min(second / 200, 1), 600, True),  # until a third of it
+        (lambda second: 60e6 * min(second / 300, 1), 600, True),  # until half of it
         (lambda second: -1e5 * second, 600, True),
-        (lambda second: 1e4 * second, 600, True),  # 4 %
+        (lambda second: 1e4 * second, 600, True),  # 3 %
         (lambda second: 2e4 * second, 600, False),
         (lambda second: 2e4 * second + 1e6 * (second % 3), 600, False),
         (lambda second: 1e6 * second, 499, True),  # too short to say

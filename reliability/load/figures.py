@@ -31,8 +31,8 @@ PROMPT: Final = 5.0
 """Seconds within which that is told."""
 
 STEADY: Final = 0.05
-"""The share of its memory by which a process may grow, from a third of the load to its end: with
-100 MB and 200 000 calls, 25 bytes a call, less than any object that a call could leave behind."""
+"""The share of its memory by which a process may grow in the second half of the load: with
+100 MB and 150 000 calls, 33 bytes a call, about what the smallest object takes."""
 LEAST_CALLS: Final = 500
 """Of each caller. With fewer, books and the allocator still fill, and nothing can be said."""
 
@@ -140,7 +140,7 @@ class Newcomer:
 
 @attrs.frozen
 class Trend:
-    """How memory went, from a third of the load to its end.
+    """How memory went in the second half of the load.
 
     Attributes:
         median: bytes.
@@ -244,11 +244,11 @@ class Run:
 
 
 def trend(seconds: Sequence[Second], process: str) -> Trend | None:
-    """How memory went over the last two thirds of these seconds; None where they are too few."""
+    """How memory went over the second half of these seconds; None where they are too few."""
     calls = sum(each.latencies.calls for each in seconds)
     if not seconds or calls < LEAST_CALLS * seconds[0].sessions:
         return None
-    judged = seconds[len(seconds) // 3 :]
+    judged = seconds[len(seconds) // 2 :]
     points = [(each.at, getattr(each, process)) for each in judged]
     return Trend.of(points, sum(each.latencies.calls for each in judged))
 
@@ -260,7 +260,7 @@ def unsteady(seconds: Sequence[Second]) -> Iterator[str]:
         if found is not None and not found.is_steady:
             yield (
                 f"the memory of the {whose} is not steady: it grew by {found.growth / 1e6:.2f} MB "
-                f"of {found.median / 1e6:.1f} MB in the last two thirds of the load, "
+                f"of {found.median / 1e6:.1f} MB in the second half of the load, "
                 f"{found.growth_of_a_call:.0f} bytes a call"
             )
 

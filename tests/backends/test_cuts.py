@@ -169,12 +169,14 @@ PLACES: Final[dict[str, Callable[[int], int]]] = {
 def places(number: int, *, polls: bool) -> Iterator[tuple[str, bool]]:
     """Where to cut within a message, and whether by an RST.
 
-    Over polling, which has more messages, half of them in turn: a request or response and the next
+    Every second message is cut by an RST, the others by a FIN, at all places. Over polling, which
+    has more messages, each is cut at two of the eight in turn: a request or response and the next
     one are cut alike, the two after them at the other places, and so on.
     """
-    for which, (place, reset) in enumerate(product(PLACES, (False, True))):
-        if not polls or which % 4 == (0, 3, 1, 2)[number // 2 % 4]:
-            yield place, reset
+    every, turn = (4, (0, 3, 1, 2)[number // 2 % 4]) if polls else (2, number % 2)
+    for which, cut in enumerate(product(PLACES, (False, True))):
+        if which % every == turn:
+            yield cut
 
 
 @pytest.mark.parametrize("direction", Direction)
