@@ -23,10 +23,17 @@ ALWAYS = (
     "tests/core", "tests/test_recorded_sessions.py", "tests/backends/test_conformance.py",
     "tests/backends/test_cancellation.py",
 )  # fmt: skip
+ON_CLICK_AND_RICH = [
+    f"tests/cli/test_{each}.py"
+    for each in (
+        "application", "completion", "groups", "help", "jobs", "passphrases", "questions",
+        "service", "tables",
+    )
+]  # fmt: skip
 SELECTED = {
     "newest": ALWAYS,
     "lowest": (  # what stands on other libraries, besides
-        *ALWAYS, "tests/cli", "tests/backends/test_keystores.py",
+        *ALWAYS, *ON_CLICK_AND_RICH, "tests/backends/test_keystores.py",
         "tests/backends/test_sql_faults.py",
     ),
 }  # fmt: skip
