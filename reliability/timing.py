@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -38,7 +39,7 @@ _PERCENTILES: Final = ", ".join(map(str, _CROPS))
 _HEADINGS: Final = (
     "where", "two classes", "measurements", "t", "crop", "median", "difference", "",
 )  # fmt: skip
-_GUESSES: Final = 64  # of each class, so that none of them is always the same object
+_GUESSES: Final = 64  # of each class
 _JOB: Final = "P+Y4IApeFQLrYS2W7MkVg7"
 _KEY: Final = "farm"
 _SECRET: Final = "the secret of the farm"
@@ -59,6 +60,8 @@ class Pair:
         classes: what the two are.
         work: what is timed.
         guesses: of each class.
+        make: makes what is worked with, of a guess. Each measurement has one of its own, for where
+            an object lies in memory shows in the time that it takes.
         must_not: whether a difference would tell something of a secret that nothing else tells.
     """
 
@@ -66,6 +69,7 @@ class Pair:
     classes: str
     work: Work
     guesses: tuple[Sequence[Any], Sequence[Any]]
+    make: Callable[[Any], Any] = lambda guess: guess
     must_not: bool = True
 
 
@@ -117,7 +121,7 @@ def measure(
     work, guesses = pair.work, pair.guesses
     for _ in range(count):
         which = order.getrandbits(1)
-        guess = guesses[which][order.randrange(len(guesses[which]))]
+        guess = pair.make(guesses[which][order.randrange(len(guesses[which]))])
         begun = clock()
         work(guess)
         times[which].append(clock() - begun)
@@ -186,16 +190,18 @@ def alone() -> Iterator[Pair]:
     """The comparisons alone."""
     held = join_hash(_KEY, _SECRET)
     classes = "hash wrong in its first digit, in its last"
-    texts = wrong_first_and_last(held.reveal())
     right = held.reveal()
+    texts = wrong_first_and_last(right)
     yield Pair(
         "a comparison that stops early", classes, lambda guess: stops_early(right, guess), texts,
         must_not=False,
     )  # fmt: skip
-    hashes = tuple([JoinHash(text) for text in each] for each in texts)
-    yield Pair("JoinHash.proves", classes, lambda guess: guess.proves(held), (hashes[0], hashes[1]))
-    first, last = _shown(wrong_first_and_last(held.salted(_SESSION).reveal()), _SESSION)
-    yield Pair("JoinHashHash.proves", classes, lambda guess: guess.proves(held), (first, last))
+    yield Pair("JoinHash.proves", classes, lambda guess: guess.proves(held), texts, JoinHash)
+    texts = wrong_first_and_last(held.salted(_SESSION).reveal())
+    yield Pair(
+        "JoinHashHash.proves", classes, lambda guess: guess.proves(held), texts,
+        partial(_shown, _SESSION),
+    )  # fmt: skip
 
 
 def through_the_rules() -> Iterator[Pair]:
@@ -216,7 +222,7 @@ def through_a_service(client: SyncClient) -> Iterator[Pair]:
         client: with a session.
     """
     call = _refused(client.call)
-    call(_add("none"))  # so that there is a session
+    client.list_groups()  # so that there is a session
     # Nobody but this attacker needs its session's id, so no method gives it.
     session_id = client._machine._links[-1].session.session_id
     assert session_id is not None
@@ -235,25 +241,26 @@ def _refused(execute: Callable[[AddJob], object]) -> Work:
     return call
 
 
+def _shown(session_id: str, text: str) -> JoinHashHash:
+    # It keeps its text, which is to be an object of its own.
+    return JoinHashHash(session_id, text[:4] + text[4:])
+
+
 def _calls(place: str, call: Work, right: str, session_id: str) -> Iterator[Pair]:
-    first, last = _shown(wrong_first_and_last(right), session_id)
-    wrong = ([_add(_KEY, each) for each in first], [_add(_KEY, each) for each in last])
-    yield Pair(place, "hash wrong in its first digit, in its last", call, wrong)
-    missing = [_add(_KEY)] * _GUESSES
-    yield Pair(place, "credentials missing, wrong", call, (missing, wrong[1]), must_not=False)
-    unknown = [_add(f"farm {number}", each) for number, each in enumerate(last)]
-    yield Pair(place, "no such join key, wrong hash", call, (unknown, wrong[1]), must_not=False)
+    first, last = wrong_first_and_last(right)
 
+    def request(guess: tuple[str, str | None]) -> AddJob:
+        join_key, text = guess
+        proof = None if text is None else _shown(session_id, text)
+        return AddJob(Descriptor.received(None, join_key, proof), _JOB)
 
-def _add(join_key: str, proof: JoinHashHash | None = None) -> AddJob:
-    return AddJob(Descriptor.received(None, join_key, proof), _JOB)
-
-
-def _shown(
-    texts: tuple[list[str], list[str]], session_id: str
-) -> tuple[list[JoinHashHash], list[JoinHashHash]]:
-    first, last = ([JoinHashHash(session_id, text) for text in each] for each in texts)
-    return first, last
+    wrong = [(_KEY, text) for text in last]
+    for classes, others, must_not in (
+        ("hash wrong in its first digit, in its last", [(_KEY, text) for text in first], True),
+        ("credentials missing, wrong", [(_KEY, None)], False),
+        ("no such join key, wrong hash", [(f"{_KEY} no", text) for text in last], False),
+    ):
+        yield Pair(place, classes, call, (others, wrong), request, must_not)
 
 
 @contextmanager
