@@ -9,11 +9,21 @@ from collections.abc import Callable
 from hmac import compare_digest
 from pathlib import Path
 
+import attrs
 import pytest
 
-from cg_core import JoinHash, join_hash
+from cg_core import JoinHash, JoinHashHash, join_hash
 from reliability import timing
-from reliability.timing import SURELY, Pair, measure, stops_early, welch, wrong_first_and_last
+from reliability.timing import (
+    SURELY,
+    Pair,
+    alone,
+    measure,
+    stops_early,
+    through_the_rules,
+    welch,
+    wrong_first_and_last,
+)
 
 HELD = join_hash("farm", "s3cret").reveal()
 
@@ -72,6 +82,18 @@ def test_a_leak_in_a_few_of_many_is_found_between_what_is_noise() -> None:
     even = measure(Pair("here", "two", work, ([0], [0])), 20_000, clock=clock)
     assert (leaks.t > SURELY, leaks.crop < 100) == (True, True)
     assert abs(even.t) < timing.PERHAPS
+
+
+def test_each_measurement_has_an_object_of_its_own() -> None:
+    """Where one lies in memory shows in its time, and would pass for what its class shows."""
+    for pair in (*alone(), *through_the_rules()):
+        made: list[object] = []
+        kept = attrs.evolve(pair, work=made.append)
+        measure(kept, 200)
+        if pair.place != "a comparison that stops early":
+            assert len({id(each) for each in made}) == 200
+            texts = [each.reveal() for each in made if isinstance(each, JoinHashHash)]
+            assert len({id(text) for text in texts}) == len(texts)
 
 
 def test_the_classes_differ_from_what_is_right_in_one_digit_each() -> None:

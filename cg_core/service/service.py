@@ -74,9 +74,7 @@ from cg_core.session.calls import UNKNOWN
 
 _ENVELOPE: Final = 2_000  # characters of a message beside its payload
 _LONGEST_RESULT: Final = 4_000  # characters of the answer for one of many groups
-_CALL_LENGTH: Final = (
-    2_000  # characters of an answer that count as a call; the longest is one burst
-)
+_CALL_LENGTH: Final = 2_000  # characters of an answer that are a call; the longest is one burst
 _SHOWN: Final = 8  # letters of a session's id, for logs: our own, not those that the peer chose
 # Seconds for which a store that failed is said to fail. Who sends nobody to a service that is not
 # well would never learn that it is well again.

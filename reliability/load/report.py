@@ -32,7 +32,7 @@ due and not made yet, at most.
 _STEADY = f"""\
 Memory (resident) is judged in the second half of the load, if each caller has made {LEAST_CALLS}
 calls: before, books and the allocator still fill, those of the callers for longer, whose process
-has 500 clients and the books of all. The growth is the median slope between all pairs of seconds
+has all clients and the books of all. The growth is the median slope between all pairs of seconds
 (Theil and Sen) times that time; it is steady if that is at most {STEADY:.0%} of the median. The
 service remembers each call for twelve minutes, up to `--stamps` of each caller; it is given so few
 that they are all there after a sixth of the load, or it would grow as it is meant to.
