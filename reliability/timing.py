@@ -4,7 +4,8 @@ Two classes of guesses are made in random order, and each is timed: alone, throu
 through a live `cg serve`. Welch's t says whether the two classes take the same time (as in dudect,
 Reparaz et al. 2017): above 10 they surely do not, below 4.5 nothing was found. What is found is
 there; that nothing was found proves nothing. A comparison that stops at the first difference is
-measured alike, to show that a leak would be seen.
+measured as well, to show that a leak would be seen, and two classes that nothing tells apart, to
+show what is noise.
 """
 
 from __future__ import annotations
@@ -35,11 +36,14 @@ SURELY: Final = 10.0
 PERHAPS: Final = 4.5
 # Percentiles of both classes together, above which none count.
 _CROPS: Final = (50, 75, 90, 99, 100)
+# Guesses are made before the first of them is timed: how one was made would show in its time.
+_BATCH: Final = 1_000
 _PERCENTILES: Final = ", ".join(map(str, _CROPS))
 _HEADINGS: Final = (
     "where", "two classes", "measurements", "t", "crop", "median", "difference", "",
 )  # fmt: skip
-_GUESSES: Final = 64  # of each class
+_FIRST, _LAST = 4, -1  # digits of a hash
+_FIRST_AND_LAST: Final = "hash wrong in its first digit, in its last"
 _JOB: Final = "P+Y4IApeFQLrYS2W7MkVg7"
 _KEY: Final = "farm"
 _SECRET: Final = "the secret of the farm"
@@ -59,17 +63,15 @@ class Pair:
         place: where the time is taken.
         classes: what the two are.
         work: what is timed.
-        guesses: of each class.
-        make: makes what is worked with, of a guess. Each measurement has one of its own, for where
-            an object lies in memory shows in the time that it takes.
+        make: makes what is worked with, of one class or the other (0 or 1). Each measurement has
+            one of its own, for where an object lies in memory shows in the time that it takes.
         must_not: whether a difference would tell something of a secret that nothing else tells.
     """
 
     place: str
     classes: str
     work: Work
-    guesses: tuple[Sequence[Any], Sequence[Any]]
-    make: Callable[[Any], Any] = lambda guess: guess
+    make: Callable[[int, random.Random], Any]
     must_not: bool = True
 
 
@@ -118,13 +120,15 @@ def measure(
     """
     order = random.Random(seed)
     times: tuple[list[int], list[int]] = ([], [])
-    work, guesses = pair.work, pair.guesses
-    for _ in range(count):
-        which = order.getrandbits(1)
-        guess = pair.make(guesses[which][order.randrange(len(guesses[which]))])
-        begun = clock()
-        work(guess)
-        times[which].append(clock() - begun)
+    work = pair.work
+    for done in range(0, count, _BATCH):
+        chosen = [order.getrandbits(1) for _ in range(min(_BATCH, count - done))]
+        guesses = [pair.make(which, order) for which in chosen]
+        for which, guess in zip(chosen, guesses, strict=True):
+            begun = clock()
+            work(guess)
+            took = clock() - begun  # with nothing in between that depends on the class
+            times[which].append(took)
     t, crop = _largest_t(times)
     first, second = map(_median, times)
     return Finding(pair.place, pair.classes, count, t, crop, first, second - first, pair.must_not)
@@ -162,20 +166,16 @@ def _median(values: Sequence[int]) -> float:
 # What is measured.
 
 
-def digit_altered(text: str, place: int, choice: random.Random) -> str:
-    """A hash with one of its digits altered."""
-    digits = list(text)
-    digits[place] = choice.choice([digit for digit in "0123456789abcdef" if digit != digits[place]])
-    return "".join(digits)
+def wrong_in(right: str, *places: int) -> Callable[[int, random.Random], str]:
+    """Makes hashes that are wrong in one digit, of each class in another place."""
 
+    def make(which: int, choice: random.Random) -> str:
+        digits = list(right)
+        wrong = [digit for digit in "0123456789abcdef" if digit != digits[places[which]]]
+        digits[places[which]] = choice.choice(wrong)
+        return "".join(digits)
 
-def wrong_first_and_last(right: str) -> tuple[list[str], list[str]]:
-    """Guesses that are wrong in the first digit of a hash, and in the last."""
-    choice = random.Random(2)
-    first, last = (
-        [digit_altered(right, place, choice) for _ in range(_GUESSES)] for place in (4, -1)
-    )
-    return first, last
+    return make
 
 
 def stops_early(one: str, other: str) -> bool:
@@ -189,19 +189,27 @@ def stops_early(one: str, other: str) -> bool:
 def alone() -> Iterator[Pair]:
     """The comparisons alone."""
     held = join_hash(_KEY, _SECRET)
-    classes = "hash wrong in its first digit, in its last"
     right = held.reveal()
-    texts = wrong_first_and_last(right)
     yield Pair(
-        "a comparison that stops early", classes, lambda guess: stops_early(right, guess), texts,
-        must_not=False,
+        "a comparison that stops early", _FIRST_AND_LAST, partial(stops_early, right),
+        wrong_in(right, _FIRST, _LAST), must_not=False,
     )  # fmt: skip
-    yield Pair("JoinHash.proves", classes, lambda guess: guess.proves(held), texts, JoinHash)
-    texts = wrong_first_and_last(held.salted(_SESSION).reveal())
-    yield Pair(
-        "JoinHashHash.proves", classes, lambda guess: guess.proves(held), texts,
-        partial(_shown, _SESSION),
-    )  # fmt: skip
+
+    def prove(guess: JoinHash | JoinHashHash) -> bool:
+        return guess.proves(held)
+
+    yield from _wrong("JoinHash.proves", prove, right, JoinHash)
+    right = held.salted(_SESSION).reveal()
+    yield from _wrong("JoinHashHash.proves", prove, right, partial(JoinHashHash, _SESSION))
+
+
+def _wrong(place: str, work: Work, right: str, guess: Callable[[str], object]) -> Iterator[Pair]:
+    def pair(classes: str, places: tuple[int, int], *, must_not: bool) -> Pair:
+        text = wrong_in(right, *places)
+        return Pair(place, classes, work, lambda *which: guess(text(*which)), must_not)
+
+    yield pair(_FIRST_AND_LAST, (_FIRST, _LAST), must_not=True)
+    yield pair("both wrong in the last: the noise", (_LAST, _LAST), must_not=False)
 
 
 def through_the_rules() -> Iterator[Pair]:
@@ -241,26 +249,23 @@ def _refused(execute: Callable[[AddJob], object]) -> Work:
     return call
 
 
-def _shown(session_id: str, text: str) -> JoinHashHash:
-    # It keeps its text, which is to be an object of its own.
-    return JoinHashHash(session_id, text[:4] + text[4:])
-
-
 def _calls(place: str, call: Work, right: str, session_id: str) -> Iterator[Pair]:
-    first, last = wrong_first_and_last(right)
-
-    def request(guess: tuple[str, str | None]) -> AddJob:
-        join_key, text = guess
-        proof = None if text is None else _shown(session_id, text)
+    def request(text: str | None, join_key: str = _KEY) -> AddJob:
+        proof = None if text is None else JoinHashHash(session_id, text)
         return AddJob(Descriptor.received(None, join_key, proof), _JOB)
 
-    wrong = [(_KEY, text) for text in last]
-    for classes, others, must_not in (
-        ("hash wrong in its first digit, in its last", [(_KEY, text) for text in first], True),
-        ("credentials missing, wrong", [(_KEY, None)], False),
-        ("no such join key, wrong hash", [(f"{_KEY} no", text) for text in last], False),
-    ):
-        yield Pair(place, classes, call, (others, wrong), request, must_not)
+    wrong = wrong_in(right, _LAST, _LAST)
+
+    def missing_or_wrong(which: int, choice: random.Random) -> AddJob:
+        text = wrong(which, choice)
+        return request(text if which else None)
+
+    def no_such_key_or_wrong(which: int, choice: random.Random) -> AddJob:
+        return request(wrong(which, choice), _KEY if which else f"{_KEY} no")
+
+    yield from _wrong(place, call, right, request)
+    yield Pair(place, "credentials missing, wrong", call, missing_or_wrong, must_not=False)
+    yield Pair(place, "no such join key, wrong hash", call, no_such_key_or_wrong, must_not=False)
 
 
 @contextmanager
@@ -336,8 +341,9 @@ def markdown(findings: Sequence[Finding], *, quick: bool) -> str:
 `python -m reliability timing --report` wrote this. Two classes of guesses, in random
 order; Welch's t of their times, the largest over crops at percentiles {_PERCENTILES}.
 Above {SURELY:g} the two differ surely, below {PERHAPS:g} nothing was found. The first
-line is a comparison that leaks, to show that it would be seen. That a join key is taken
-is told by the answer itself, so its time tells nothing more.
+line is a comparison that leaks, to show that it would be seen; two classes that are alike
+show what is noise here. That a join key is taken is told by the answer itself, so its
+time tells nothing more.
 
 {smoke}Taken on {date}, on {Machine.this()}.
 

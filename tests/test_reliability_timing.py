@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 from collections.abc import Callable
 from hmac import compare_digest
 from pathlib import Path
@@ -22,7 +23,7 @@ from reliability.timing import (
     stops_early,
     through_the_rules,
     welch,
-    wrong_first_and_last,
+    wrong_in,
 )
 
 HELD = join_hash("farm", "s3cret").reveal()
@@ -46,9 +47,7 @@ def looks_at_all(one: str, other: str) -> bool:
 
 def found(compare: Callable[[str, str], bool]) -> timing.Finding:
     held = Counted(HELD)
-    pair = Pair(
-        "here", "first, last", lambda guess: compare(held, guess), wrong_first_and_last(HELD)
-    )
+    pair = Pair("here", "first, last", lambda guess: compare(held, guess), wrong_in(HELD, 4, -1))
     return measure(pair, 1_000, clock=lambda: Counted.looked_at)
 
 
@@ -78,8 +77,8 @@ def test_a_leak_in_a_few_of_many_is_found_between_what_is_noise() -> None:
         number = next(steps)
         now += 1_000 + number * 7_919 % 101 + cost + 10**7 * (number % 100 == 0)
 
-    leaks = measure(Pair("here", "two", work, ([0], [20])), 20_000, clock=clock)
-    even = measure(Pair("here", "two", work, ([0], [0])), 20_000, clock=clock)
+    leaks = measure(Pair("here", "two", work, lambda which, _: 20 * which), 20_000, clock=clock)
+    even = measure(Pair("here", "two", work, lambda *_: 0), 20_000, clock=clock)
     assert (leaks.t > SURELY, leaks.crop < 100) == (True, True)
     assert abs(even.t) < timing.PERHAPS
 
@@ -90,16 +89,29 @@ def test_each_measurement_has_an_object_of_its_own() -> None:
         made: list[object] = []
         kept = attrs.evolve(pair, work=made.append)
         measure(kept, 200)
-        if pair.place != "a comparison that stops early":
-            assert len({id(each) for each in made}) == 200
-            texts = [each.reveal() for each in made if isinstance(each, JoinHashHash)]
-            assert len({id(text) for text in texts}) == len(texts)
+        assert len({id(each) for each in made}) == 200
+        texts = [each.reveal() for each in made if isinstance(each, JoinHashHash)]
+        assert len({id(text) for text in texts}) == len(texts)
 
 
-def test_the_classes_differ_from_what_is_right_in_one_digit_each() -> None:
-    for place, guesses in zip((4, 67), wrong_first_and_last(HELD), strict=True):
-        for guess in guesses:
-            assert [at for at in range(68) if guess[at] != HELD[at]] == [place]
+def test_a_pair_is_wrong_where_it_says() -> None:
+    choice = random.Random(3)
+    for pair in [*alone()][1:]:
+        places = (4, 67) if pair.must_not else (67, 67)
+        for which in (0, 1):
+            made = [pair.make(which, choice).reveal() for _ in range(50)]
+            at = [at for at in range(68) if len({text[at] for text in made}) > 1]
+            assert at == [places[which]], (pair.place, pair.classes)
+
+
+@pytest.mark.parametrize("places", [(4, 67), (67, 67)])
+def test_the_classes_differ_from_what_is_right_in_one_digit_each(places: tuple[int, int]) -> None:
+    choice = random.Random(3)
+    make = wrong_in(HELD, *places)
+    for which in (0, 1):
+        for _ in range(50):
+            guess = make(which, choice)
+            assert [at for at in range(68) if guess[at] != HELD[at]] == [places[which]]
             assert not JoinHash(guess).proves(JoinHash(HELD))
             assert not compare_digest(guess, HELD)
 
@@ -127,11 +139,11 @@ def test_a_run_tells_of_all_places(tmp_path: Path, capsys: pytest.CaptureFixture
     timing.run(given)  # what it finds is for a calm machine
     told = json.loads((tmp_path / "report" / "timing.json").read_text())
     places = [each["place"] for each in told["findings"]]
-    assert len(places) == 9
+    assert len(places) == 13
     assert {"JoinHash.proves", "JoinHashHash.proves", "the rules, in memory"} < set(places)
     text = (tmp_path / "report" / "timing.md").read_text()
     assert text in capsys.readouterr().out
-    assert text.count("\n| ") == 11  # with the two lines of the heading
+    assert text.count("\n| ") == 15  # with the two lines of the heading
 
 
 @pytest.mark.parametrize(
