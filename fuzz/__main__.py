@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
-from hashlib import sha256
+from hashlib import sha1
 from pathlib import Path
 
 import atheris  # type: ignore[import-untyped] # it has none
@@ -24,22 +23,20 @@ def main() -> None:
     parser.add_argument("target", choices=TARGETS, metavar="TARGET", help=names)
     parser.add_argument("--seconds", type=int, default=60, help="how long; 0 is without end")
     parser.add_argument(
-        "--corpus", type=Path, help="a folder that keeps what was found of interest"
-    )
+        "--corpus", type=Path, metavar="FOLDER",
+        help="where the seeds are, and what was found of interest [.fuzz/TARGET]",
+    )  # fmt: skip
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        corpus = given.corpus or Path(folder, "corpus")
-        begin_with = Path(folder, "seeds")
-        for each in (corpus, begin_with):
-            each.mkdir(parents=True, exist_ok=True)
-        for seed in seeds(given.target):
-            (begin_with / sha256(seed).hexdigest()).write_bytes(seed)
-        options = [
-            f"-max_total_time={given.seconds}", "-timeout=20", "-rss_limit_mb=4096",
-            "-max_len=100000", f"-artifact_prefix={given.target}-", str(corpus), str(begin_with),
-        ]  # fmt: skip
-        atheris.Setup([sys.argv[0], *options], TARGETS[given.target])
-        atheris.Fuzz()
+    corpus = given.corpus or Path(".fuzz", given.target)
+    corpus.mkdir(parents=True, exist_ok=True)
+    for seed in seeds(given.target):
+        (corpus / sha1(seed).hexdigest()).write_bytes(seed)  # named as libFuzzer does
+    options = [
+        f"-max_total_time={given.seconds}", "-timeout=20", "-rss_limit_mb=4096",
+        "-max_len=100000", f"-artifact_prefix={given.target}-", str(corpus),
+    ]  # fmt: skip
+    atheris.Setup([sys.argv[0], *options], TARGETS[given.target])
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def examples(page: Path, shell: Shell) -> Document:
     return Sybil([PythonCodeBlockParser(), of_a_shell]).parse(page)
 
 
+@pytest.mark.usefixtures("temporary_folder")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples(page: Path, shell: Shell, request: pytest.FixtureRequest) -> None:
     document = examples(page, shell)

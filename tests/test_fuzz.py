@@ -30,6 +30,7 @@ def test_nothing_makes_it_raise_what_it_may_not(target: str, tmp_path: Path) -> 
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-3000:]
     assert "Done" in run.stderr
+    assert len(list((tmp_path / ".fuzz" / target).iterdir())) >= len(set(seeds(target)))
 
 
 def test_what_does_raise_is_told(tmp_path: Path) -> None:

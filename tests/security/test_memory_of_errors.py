@@ -188,6 +188,7 @@ AT_THE_DOOR: Final[dict[str, tuple[Callable[[], Callable[[], object]], bytes | s
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("temporary_folder")
 @pytest.mark.parametrize("call", AT_THE_DOOR)
 def test_a_fault_anywhere_holds_a_secret_at_the_door_alone(call: str) -> None:
     make, secret = AT_THE_DOOR[call]
