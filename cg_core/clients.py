@@ -72,8 +72,8 @@ def _made(
             raise
         what = str(error).partition("() ")[2]
         if what.startswith("takes"):
-            what = "has too many positional arguments"  # Python counts one that we do not see
-        fault = InvalidType(f"this call {what}; it takes {_parameters(make)}")
+            what = "too many positional arguments"  # Python counts one that we do not see
+        fault = InvalidType(f"this call does not fit: {what}; it takes {_parameters(make)}")
     finally:
         del args, kwargs  # a join secret may be among them (C-13)
     try:
@@ -87,8 +87,8 @@ def _parameters(make: Callable[..., Request[Any]]) -> str:
     parameters = inspect.signature(make).parameters.values()
     by_name = [one.name for one in parameters if one.kind is one.KEYWORD_ONLY]
     by_position = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
-    named = f"{', by name ' if by_position else ''}{', '.join(by_name)}" if by_name else ""
-    return f"{', '.join(by_position)}{named}" or "nothing"
+    named = [f"by name {', '.join(by_name)}"] if by_name else []
+    return ", ".join([*by_position, *named]) or "nothing"
 
 
 def _presented(method: Method, make: Any) -> Method:

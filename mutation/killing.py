@@ -3,7 +3,7 @@
 The first run tells which test runs which lines, and for how long. Each mutant lives in a fork of
 the process that has collected the tests and warmed up: the code of one function is exchanged
 there, and its tests run until one fails, the shortest first. Where a change is in what is done at
-import, all is imported anew, and the module's own tests run.
+import, or in what runs then alone, all is imported anew, and the module's own tests run.
 """
 
 from __future__ import annotations
@@ -124,13 +124,7 @@ class Killing:
             for mutant in chosen[number :: self.workers]:
                 new = functions(mutant.code)
                 changed = next((key for key in old if new.get(key, old[key]) != old[key]), None)
-                if changed is not None:
-                    names = set(ran.get(mutant.line, ())) or {
-                        name
-                        for _, _, line in old[changed].co_lines()
-                        for name in ran.get(line or 0, ())
-                    }
-                    to_run = sorted(names & tests.keys(), key=self._seconds.__getitem__)
+                if changed and (to_run := self._running(ran, mutant.line, old[changed])):
                     lives = self._in_function(
                         living.get(old[changed], []), new[changed], [tests[name] for name in to_run]
                     )
@@ -141,6 +135,14 @@ class Killing:
                 told = [path.stem, mutant.line, mutant.change, *_verdict(lives)]
                 with self.results.open("a") as results:
                     results.write(json.dumps(told) + "\n")
+
+    def _running(self, ran: Mapping[int, Collection[str]], line: int, code: CodeType) -> list[str]:
+        # The tests that run a line, or else its function. If none runs the function, what runs the
+        # line is made of it at import, and keeps the code that it had.
+        names = {name for _, _, one in code.co_lines() for name in ran.get(one or 0, ())}
+        if names:
+            names = set(ran.get(line, ())) or names
+        return sorted(names & self._seconds.keys(), key=self._seconds.__getitem__)
 
     # In a fork. It writes each test before it runs, so that it is known where this ends.
 

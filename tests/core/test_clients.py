@@ -144,7 +144,8 @@ def test_a_method_knows_its_name(client: type, method: str) -> None:
 def test_a_method_shows_the_type_of_its_result(method: str) -> None:
     shown = inspect.signature(getattr(Client, method)).return_annotation
     (base,) = METHODS[method].__orig_bases__  # type: ignore[attr-defined] # Python sets it
-    assert (type(None) if shown is None else shown) == base.__args__[0]
+    (result,) = base.__args__
+    assert shown == (None if result is type(None) else result)
 
 
 # What is sent.
@@ -300,18 +301,23 @@ def test_an_argument_given_twice_is_refused_and_nothing_is_sent(kind: Any) -> No
 
 @each_client
 @pytest.mark.parametrize(
-    ("method", "args", "takes"),
+    ("method", "args", "keywords", "what", "takes"),
     [
-        ("list_groups", (1,), "it takes nothing"),
-        ("list_jobs", (), "it takes group"),
-        ("add_job", (1, 2, 3), "it takes group, job, by name join_key, join_secret, join_hash"),
+        ("list_groups", (1,), {}, "too many positional arguments", "nothing"),
+        ("list_jobs", (), {}, "missing 1 required positional argument: 'group'", "group"),
+        ("list_jobs", (5,), {"x": 1}, "got an unexpected keyword argument 'x'", "group"),
+        (
+            "add_job", (1, 2, 3), {}, "too many positional arguments",
+            "group, job, by name join_key, join_secret, join_hash",
+        ),
     ],
-)
+)  # fmt: skip
 def test_a_call_that_does_not_fit_is_told_what_fits(
-    kind: Any, method: str, args: tuple[int, ...], takes: str
+    kind: Any, method: str, args: tuple[int, ...], keywords: Arguments, what: str, takes: str
 ) -> None:
-    with pytest.raises(InvalidType, match=takes):
-        called(kind(), method, *args)
+    with pytest.raises(InvalidType) as refusal:
+        called(kind(), method, *args, **keywords)
+    assert refusal.value.args == (f"this call does not fit: {what}; it takes {takes}",)
 
 
 class Unreadable(list[Any]):
