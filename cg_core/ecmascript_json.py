@@ -190,7 +190,7 @@ def _as_double(value: float) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.inf if value > 0 else -math.inf
+        return math.inf  # below them, too: either is null
 
 
 def _number(value: float) -> str:
@@ -205,7 +205,7 @@ def _number(value: float) -> str:
         return text.removesuffix(".0")
     mantissa, _, exponent = text.partition("e")
     sign = "-" if mantissa.startswith("-") else ""
-    digits = mantissa.lstrip("-").replace(".", "").removesuffix("0") or "0"
+    digits = mantissa.lstrip("-").replace(".", "")
     point = int(exponent) + 1  # where the point stands, counted from before the first digit
     if len(digits) <= point <= 21:
         return f"{sign}{digits}{'0' * (point - len(digits))}"

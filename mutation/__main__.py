@@ -2,7 +2,8 @@
 
 A line of the results is a list: module, line, change, verdict, and the test that had the last
 word. "killed" is good: a test failed. "timed out" is as good. "survived" is to be read: where the
-change matters, a test is missing. "open" means that there were more tests than the budget allows.
+change matters, a test is missing. "open" means that there were more tests than the budget allows,
+or none.
 """
 
 from __future__ import annotations

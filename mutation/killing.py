@@ -3,7 +3,8 @@
 The first run tells which test runs which lines, and for how long. Each mutant lives in a fork of
 the process that has collected the tests and warmed up: the code of one function is exchanged
 there, and its tests run until one fails, the shortest first. Where a change is in what is done at
-import, or in what runs then alone, all is imported anew, and the module's own tests run.
+import, or in what runs then alone, or where none failed (what a function makes once may be kept),
+all is imported anew, and the module's own tests run.
 """
 
 from __future__ import annotations
@@ -124,17 +125,18 @@ class Killing:
             for mutant in chosen[number :: self.workers]:
                 new = functions(mutant.code)
                 changed = next((key for key in old if new.get(key, old[key]) != old[key]), None)
+                ways = []
                 if changed and (to_run := self._running(ran, mutant.line, old[changed])):
-                    lives = self._in_function(
-                        living.get(old[changed], []), new[changed], [tests[name] for name in to_run]
-                    )
-                elif mutant.code != code:
-                    lives = self._at_import(path, mutant.code)
-                else:
-                    continue  # to Python it is the same
-                told = [path.stem, mutant.line, mutant.change, *_verdict(lives)]
-                with self.results.open("a") as results:
-                    results.write(json.dumps(told) + "\n")
+                    of_function = living.get(old[changed], [])
+                    run = [tests[name] for name in to_run]
+                    ways.append(self._in_function(of_function, new[changed], run))
+                if mutant.code != code:
+                    ways.append(self._at_import(path, mutant.code))
+                if ways:  # else it is the same to Python
+                    module = str(path.relative_to(_ROOT))
+                    told = [module, mutant.line, mutant.change, *_verdict(ways)]
+                    with self.results.open("a") as results:
+                        results.write(json.dumps(told) + "\n")
 
     def _running(self, ran: Mapping[int, Collection[str]], line: int, code: CodeType) -> list[str]:
         # The tests that run a line, or else its function. If none runs the function, what runs the
@@ -171,14 +173,17 @@ class Killing:
     def _at_import(self, path: Path, code: CodeType) -> Callable[[int], str]:
         module = path.relative_to(_ROOT)
         own_tests = Path("tests/core", *module.parts[1:-1], f"test_{module.name}")
+        seconds = [it for name, it in self._seconds.items() if name.startswith(f"{own_tests}::")]
 
         def live(writing: int) -> str:
+            if not 0 < sum(seconds) < self.budget:
+                return "open"
             for name in list(sys.modules):
                 if name.partition(".")[0] in {"cg_core", "cg_backends", "tests"}:
                     del sys.modules[name]
             sys.meta_path.insert(0, _Importer(".".join(module.with_suffix("").parts), path, code))
             os.write(writing, f"{own_tests}::\n".encode())
-            signal.setitimer(signal.ITIMER_PROF, self.budget)
+            signal.setitimer(signal.ITIMER_PROF, _SECONDS + _TIMES * sum(seconds))
             with redirect_stdout(io.StringIO()):
                 status = pytest.main([*OPTIONS, "-x", str(own_tests)])
             return "killed" if status else "survived"
@@ -201,7 +206,16 @@ class _Importer(Loader, MetaPathFinder):
         exec(self._code, module.__dict__)
 
 
-def _verdict(lives: Callable[[int], str]) -> tuple[str, str]:
+def _verdict(ways: list[Callable[[int], str]]) -> tuple[str, str]:
+    verdict, by = "survived", ""
+    for lives in ways:
+        verdict, by = _outcome(lives)
+        if verdict != "survived":
+            break
+    return verdict, by
+
+
+def _outcome(lives: Callable[[int], str]) -> tuple[str, str]:
     reading, writing = os.pipe()
 
     def live() -> None:

@@ -73,8 +73,8 @@ def functions(code: CodeType) -> dict[tuple[str, int], CodeType]:
 
 
 def _places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    # Where a change may matter: not in annotations, docstrings, messages of errors, and what is
-    # there for the type checker.
+    # Where a change may matter: not in annotations, docstrings, messages, and what is there for the
+    # type checker.
     for field, value in ast.iter_fields(tree):
         if field in {"annotation", "returns"}:
             continue
@@ -93,9 +93,16 @@ def _is_left_alone(node: ast.AST) -> bool:
             return True
         case ast.Assign([ast.Name("__slots__" | "__all__")]):
             return True
-        case ast.Call(ast.Name("TypeVar" | "cast")):
+        case ast.Call(ast.Name("TypeVar" | "ParamSpec" | "cast")):
+            return True
+        case ast.AnnAssign(annotation=ast.Name("TypeAlias")):
             return True
     return False
+
+
+def _is_prose(node: ast.AST) -> bool:
+    # A message, in words.
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
 
 
 def _put(parent: ast.AST, field: str, place: int | None, node: ast.AST) -> None:
@@ -133,14 +140,15 @@ def _variants(node: ast.AST) -> Iterator[ast.AST]:  # noqa: C901, PLR0912, PLR09
             yield ast.Constant(not value)
         case ast.Constant(int(value) | float(value)):
             yield from (ast.Constant(value + 1), ast.Constant(value - 1))
-        case ast.Constant(str(value)):
+        case ast.Constant(str(value)) if not _is_prose(node):
             yield ast.Constant(f"{value}X")
         case ast.Constant(bytes(value)):
             yield ast.Constant(value + b"X")
-        case ast.JoinedStr(values):
+        case ast.JoinedStr(values) if not any(map(_is_prose, values)):
             yield ast.JoinedStr([*values, ast.Constant("X")])
         case ast.Return(value) if value is not None:
-            yield ast.Return(ast.Constant(None))
+            if not isinstance(value, ast.Constant) or value.value is not None:
+                yield ast.Return(ast.Constant(None))
             yield ast.Pass()
         case (
             ast.Expr() | ast.Raise() | ast.Continue() | ast.Break() | ast.Delete() | ast.AugAssign()

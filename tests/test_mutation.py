@@ -50,8 +50,8 @@ def test_what_is_killed_and_what_survives_is_told(tmp_path: Path) -> None:
     run = subprocess.run(
         [
             sys.executable, "-m", "mutation", "cg_core/session/transitions.py",
-            "cg_core/session/versions.py", "--tests", "tests/core/session/test_versions.py",
-            "--results", str(results),
+            "cg_core/session/versions.py", "--tests", "tests/core/session/test_transitions.py",
+            "tests/core/session/test_versions.py", "--results", str(results),
         ],
         check=False, cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
@@ -59,5 +59,7 @@ def test_what_is_killed_and_what_survives_is_told(tmp_path: Path) -> None:
     told = [json.loads(line) for line in results.read_text().splitlines()]
     survived = [change for _, _, change, verdict, _ in told if verdict != "killed"]
     assert "'connecting' -> 'connectingX'" in survived, "that is a label"
-    assert {module for module, *_, verdict, _ in told if verdict == "survived"} == {"transitions"}
+    assert {module for module, *_, verdict, _ in told if verdict == "survived"} == {
+        "cg_core/session/transitions.py"
+    }
     assert len(told) > 2 * len(survived)

@@ -149,7 +149,6 @@ class RemoteClient:
         """Do what is due; too early a call does nothing."""
         if now.monotonic < self.next_deadline():
             return
-        self._forget_links()
         for link in tuple(self._links):
             link.handle_timeout(now)
         if not self._placed and self._idle_at <= now.monotonic:
@@ -270,7 +269,6 @@ class RemoteClient:
     # Links
 
     def _usable_link(self, now: Instant) -> Link:
-        self._forget_links()
         if self._links and self._links[-1].is_usable:
             return self._links[-1]
         self._sessions += 1

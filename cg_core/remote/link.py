@@ -225,7 +225,6 @@ class Link:
             case SessionClosed():
                 if self._connection is not None and not self._connection.opened:
                     self._end(self._connection, 0)
-                self._on_event(event, now)
             case _:
                 self._on_event(event, now)
 

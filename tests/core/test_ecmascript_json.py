@@ -146,6 +146,13 @@ def test_the_deepest_text_that_is_taken() -> None:
         parse(f"[[{text}]]")
 
 
+def test_many_brackets_side_by_side_are_not_deep() -> None:
+    objects = '{"\ud800":' * 20 + "1" + "}" * 20
+    arrays = "[" * 20 + "1" + "]" * 20
+    text = f"[{','.join([objects, arrays] * 20)}]"
+    assert parse(text) == json.loads(text)
+
+
 @given(st.lists(st.tuples(st.sampled_from("[{"), st.text('[]{}"\\a', max_size=5)), min_size=1))
 def test_brackets_in_strings_close_nothing(levels: list[tuple[str, str]]) -> None:
     begun = [

@@ -270,8 +270,12 @@ def test_what_is_no_handshake_is_none(said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(404, ProtocolError), (400, ProtocolError), (503, NetworkError)]
-)
+    ("status", "error"),
+    [
+        (404, ProtocolError), (400, ProtocolError), (499, ProtocolError), (500, NetworkError),
+        (503, NetworkError),
+    ],
+)  # fmt: skip
 def test_a_refused_handshake_closes(status: int, error: type[ComputeGroupsError]) -> None:
     client = polling()
     (poll,) = client.requests_to_send()
@@ -293,11 +297,12 @@ def test_a_refused_request_of_a_known_connection_is_a_connection_lost(which: int
     assert type(closed.error) is NetworkError
 
 
-def test_a_failed_request_closes_with_its_error() -> None:
+@pytest.mark.parametrize("which", [0, 1], ids=["post", "poll"])
+def test_a_failed_request_closes_with_its_error(which: int) -> None:
     client = polling()
-    (poll,) = client.requests_to_send()
+    request = begun(client)[which]
     error = NetworkError("connection refused")
-    client.request_failed(poll, error)
+    client.request_failed(request, error)
     (closed,) = events_of(client)
     assert isinstance(closed, Closed)
     assert repr(closed.error) == repr(error)
@@ -431,6 +436,7 @@ def test_a_connection_that_does_not_open_in_time_closes(
     (closed,) = events_of(client)
     assert isinstance(closed, Closed)
     assert isinstance(closed.error, NetworkError)
+    assert closed.error.code == "ETIMEDOUT"
     assert client.next_deadline() is None
 
 

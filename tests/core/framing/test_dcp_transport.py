@@ -342,6 +342,8 @@ def test_a_message_is_as_long_as_allowed() -> None:
         receiver.receive(part(1, 2, 3, "e"))
     with pytest.raises(ProtocolError, match="5 characters came where 4 are taken"):
         DCPTransport(limits).receive("{\U0001f600x}")
+    with pytest.raises(ProtocolError, match="5 characters came where 4 are taken"):
+        DCPTransport(limits).receive("E0000O{\U0001f600x}")
 
 
 def test_so_much_is_held_as_allowed() -> None:

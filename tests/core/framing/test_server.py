@@ -284,6 +284,15 @@ def test_who_has_held_something_the_longest_goes_where_all_hold_too_much() -> No
     assert len(server) == 2  # they linger for the client's goodbye
 
 
+def test_all_are_told_goodbye() -> None:
+    server = Server(counter(), SMALL)
+    for key in "ab":
+        open_websocket(server, key)
+    server.close_all(0.0)
+    for key in "ab":
+        assert server.messages_to_send(key) == ["41"]
+
+
 def test_many_small_pieces_count_for_what_they_cost() -> None:
     server = Server(counter(), SMALL)
     sid = open_websocket(server, "a")

@@ -268,6 +268,13 @@ def test_a_hostile_packet_is_refused(text: str) -> None:
         decode_packet(text)
 
 
+def test_what_is_no_message_is_short() -> None:
+    short, long = (f'0{{"a":"{"x" * length}"}}' for length in (9_992, 9_993))
+    assert decode_packet(short).type is PacketType.CONNECT
+    with pytest.raises(ProtocolError, match="too much data"):
+        decode_packet(long)
+
+
 def test_a_huge_number_is_no_number() -> None:
     assert message_text(decode_packet('2["message",' + "9" * 9_000 + "]")) is None
 

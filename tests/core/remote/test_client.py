@@ -170,6 +170,14 @@ def test_a_request_that_was_too_late_by_a_wrong_clock_is_the_clocks_fault(
     )
 
 
+def test_a_request_that_came_before_its_time_by_a_right_clock() -> None:
+    network, program = started()
+    network.service.outcome = lambda _: Refused("too early", code="ETIMETRAVEL")
+    assert program.ask().message == (
+        "too early; by the service's clock this is not the time: set this machine's clock"
+    )
+
+
 @pytest.mark.parametrize("time", [10**400, -(10**400), 1e308, 0, -1.5])
 def test_a_time_that_is_none(time: float) -> None:
     network, program = started()
@@ -257,6 +265,18 @@ def test_a_session_that_ends_has_its_time_while_another_is_in_use(transport: str
     assert program.client.next_deadline(of_calls=False) == min(
         time for time in times if time is not None
     )
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_is_due_without_calls_does_not_count_theirs(transport: str) -> None:
+    network, program = started(transport, timeout=5)
+    program.ask()
+    network.service.answers = False
+    program.call()
+    network.let_arrive()
+    network.run(4)
+    assert program.client.next_deadline() == 5
+    assert program.client.next_deadline(of_calls=False) > 5
 
 
 def test_a_call_without_an_end() -> None:
@@ -463,6 +483,29 @@ def test_after_a_lapse_who_did_not_listen_asks_for_a_sign_of_life_before_it_sign
     else:
         assert error == 2
         assert network.acted_on == {"group 1": 1, "group 2": 1}
+
+
+def test_the_messages_of_a_session_say_the_how_manieth_it_is() -> None:
+    network, program = started(idle_timeout=1)
+    for number in (1, 2, 3):
+        program.notes.clear()
+        program.ask()
+        network.run(5)
+        ids = [note.split()[3] for note in program.notes if note.startswith("> request ")]
+        assert {id.partition("-")[0] for id in ids} == {str(number)}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_whatever_came_is_a_sign_of_life(transport: str) -> None:
+    network = Network()
+    program = Program(network, transport=transport, listens=False)
+    program.ask()
+    network.run(0.8)
+    program.ask()
+    network.run(0.8)
+    program.notes.clear()
+    program.ask()
+    assert not [note for note in program.notes if "request keepalive" in note]
 
 
 def test_a_sign_of_life_is_asked_for_once() -> None:
@@ -914,6 +957,18 @@ def test_where_neither_the_scheduler_nor_the_place_is_safe() -> None:
     error = program.outcome(call)
     assert isinstance(error, InvalidValue)
     assert f"would go to {FAR} unencrypted, and" in error.message
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_is_known_of_a_place_counts_before_there_is_a_session(transport: str) -> None:
+    network = Network()
+    network.scheduler = published(FAR)
+    program = Program(network, None, scheduler=SCHEDULER, transport=transport)
+    program.call(ListGroups())
+    while network.kinds() != ["scheduler", transport]:
+        network.steps()[0]()
+    with pytest.raises(InvalidValue, match="unencrypted"):
+        program.call(HARMFUL[0])
 
 
 def test_what_is_known_of_a_place_is_not_forgotten_while_it_is_in_use() -> None:

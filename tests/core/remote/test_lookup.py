@@ -73,6 +73,12 @@ def test_what_is_not_utf_8() -> None:
     assert error_of(HTTPResponse(200, (), b"\xff")).message == f"{WHERE} is not UTF-8"
 
 
+def test_what_is_no_configuration() -> None:
+    error = error_of(HTTPResponse(200, (), b"{"))
+    assert isinstance(error, ProtocolError)
+    assert error.message.startswith(f"{WHERE}: the scheduler's configuration is not")
+
+
 def test_a_scheduler_without_the_service() -> None:
     error = error_of(published(URL, service="other"))
     assert isinstance(error, ProtocolError)
