@@ -18,6 +18,7 @@ import pytest
 from mutation.killing import OPTIONS, Killing
 
 ROOT = Path(__file__).parent.parent
+TESTS = ["tests/core", "tests/security/test_caps.py", "tests/security/test_malleability.py"]
 
 
 def main() -> int:
@@ -28,7 +29,7 @@ def main() -> int:
     )  # fmt: skip
     add = parser.add_argument
     add("modules", nargs="*", type=Path, metavar="FILE", help="modules to change; else all")
-    add("--tests", nargs="*", default=["tests/core"], help="the tests; else all of the core's")
+    add("--tests", nargs="*", default=TESTS, help="the tests; else all that need the core alone")
     add("--share", type=float, default=1.0, help="how much of the mutants, an even sample")
     add("--budget", type=float, default=30, help="seconds of CPU time for each mutant")
     add("--workers", type=int, default=2, help="how many mutants at once")
