@@ -61,6 +61,7 @@ from cg_core.service import (
     SessionBegan,
     SessionEnded,
     Stopped,
+    StoreFailed,
 )
 from cg_core.service import service as module
 from cg_core.session import Capacity, Settings
@@ -681,7 +682,46 @@ def test_a_connection_that_breaks_before_it_says_anything_is_forgotten() -> None
     assert program.finish(*program.calls) == 1
 
 
+def test_a_connection_that_is_not_open_when_it_stops_is_not_waited_for() -> None:
+    network, served, program = started("websocket")
+    program.call()
+    _arrive(program, until=lambda: len(served.core._framing) == 1)
+    network.stop()
+    assert served.all_of(Stopped) == [Stopped()]
+    network.time += 10
+    served.handle_timeout()  # and nothing arrives
+    assert len(served.core._framing) == 0
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_connection_that_another_takes_the_place_of_is_ended(transport: str) -> None:
+    network, served, program = started(transport, idle_timeout=None)
+    program.ask()
+    program.cut(heard_there=False)
+    program.ask()
+    network.run(10.0)
+    assert len(served.core._framing) == 1
+
+
 # What is told.
+
+
+def test_what_befell_the_store_is_told_once_and_nobody_elses_business() -> None:
+    network, served, program = started()
+    with pytest.raises(NetworkError) as raised:
+        raise NetworkError("the database at 192.0.2.7 is gone")
+    of_the_store = raised.value
+    full = OutcomeUnknown("its disk is full")
+    served.outcome = lambda request: full if name_of(request) == "group 3" else of_the_store
+    with served.held():
+        calls = [program.call() for _ in range(3)]
+        network.let_arrive()
+    told = [program.finish(call) for call in calls]
+    assert [type(error) for error in told] == [NetworkError, NetworkError, OutcomeUnknown]
+    assert not [error for error in told if "192.0.2.7" in str(error) or "disk" in str(error)]
+    failed = [event.error for event in served.all_of(StoreFailed)]
+    assert [error.message for error in failed] == [of_the_store.message, full.message]
+    assert [error.__traceback__ for error in failed] == [None, None], "frames hold what was asked"
 
 
 def test_how_it_is() -> None:
@@ -728,10 +768,15 @@ def test_what_was_counted() -> None:
 
 
 def test_nothing_is_due_where_nobody_is() -> None:
-    network, served, program = started()
+    network, served, program = started("websocket")
     assert served.core.next_deadline() is None
-    program.ask()
-    assert served.core.next_deadline() is not None
+    program.call()
+    _arrive(program, until=lambda: bool(served.core._target._strangers))
+    times = served.core._framing.next_deadline(), served.core._target.next_deadline()
+    assert None not in times
+    assert times[0] != times[1]
+    assert served.core.next_deadline() == min(time for time in times if time is not None)
+    program.finish(*program.calls)
     program.close()
     network.run(60.0)
     assert served.core.next_deadline() is None
