@@ -125,6 +125,7 @@ def changed(kind: str, **members: Any) -> Any:
         (changed("job", owner="0x1"), "owner .* is not an Ethereum address"),
         (changed("job", cancelled=0), "expected a boolean, not int"),
         (changed("membership", computeGroupId="2"), "computeGroupId must be an int, not str"),
+        (changed("membership", computeGroupId=0), "computeGroupId .* must be from 1 to"),
         (changed("membership", job=None), "job must be a str"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import traceback
 from typing import Any
 
 import pytest
@@ -151,6 +152,10 @@ def test_what_may_be_a_private_key_is_not_shown(key: Any) -> None:
         Options(URL, join_identity=key)
     assert "5ec4e7" not in str(told.value).lower()
     assert str(0x5EC4E7) not in str(told.value)
+    (_, *frames) = traceback.walk_tb(told.tb)  # the first is ours
+    assert len(frames) == 2
+    for frame, _ in frames:
+        assert key not in frame.f_locals.values()
 
 
 def test_no_key_in_the_repr() -> None:
