@@ -159,6 +159,33 @@ def test_the_depth_of_a_body_counts_from_outside(depth: int, code: str | None) -
     assert refusal(seal(Identity(b"\1" * 32), "[" * depth + "]" * depth)) == code
 
 
+LONG = stringify({"texts": ["x" * 30_000]})
+
+
+def test_a_long_text_is_read_as_it_is_signed() -> None:
+    identity = Identity(b"\1" * 32)
+    text = seal(identity, LONG)
+    assert unseal(text) == Sealed(identity.address, json.loads(LONG))
+    for other in (f" {text}", text.replace('"v":27', '"v":1').replace('"v":28', '"v":1')):
+        assert other != text
+        assert refusal(other) == "EINVAL"
+
+
+def test_a_long_text_that_is_signed_has_one_reading() -> None:
+    assert refusal(seal(Identity(b"\1" * 32), LONG.replace(":[", ": ["))) == "EINVAL"
+
+
+def test_the_signature_of_a_long_text_has_numbers_that_there_are() -> None:
+    text = envelope({"r": [256] * 32, "s": [1] * 32, "v": 27}, LONG)
+    assert refusal(text) == "EINVAL"
+
+
+@pytest.mark.parametrize(("depth", "code"), [(199, None), (200, "EINVAL")])
+def test_the_depth_of_a_long_body_counts_from_outside(depth: int, code: str | None) -> None:
+    body = f'{"[" * (depth - 1)}["{"x" * 30_000}"]{"]" * (depth - 1)}'
+    assert refusal(seal(Identity(b"\1" * 32), body)) == code
+
+
 @given(identities, identities, values)
 def test_nobody_signs_for_another(one: Identity, other: Identity, body: Any) -> None:
     if one.address != other.address:

@@ -53,7 +53,7 @@ from cg_core.framing import (
 )
 from cg_core.identity import Identity
 from cg_core.remote import ServiceURL
-from cg_core.sealed import seal
+from cg_core.sealed import seal, unseal
 from cg_core.service import (
     Answered,
     Service,
@@ -114,6 +114,24 @@ def test_a_call_is_executed_and_answered(transport: str) -> None:
     network.run(GONE)
     assert served.events[2:] == [SessionEnded(began.session, CLIENT.address, None)]
     assert network.kinds() == [transport]
+
+
+def test_it_says_whose_a_session_is() -> None:
+    _, served, program = started()
+    program.ask()
+    bodies: list[Any] = [unseal(text).body for text in served.texts]
+    (connected,) = (body for body in bodies if "version" in body.get("payload", {}))
+    assert connected["payload"]["peer"] == CLIENT.address
+
+
+def test_a_refusal_is_told_as_the_operation_tells_it() -> None:
+    network, served, program = started()
+    told: list[object] = []
+    served.core._target.respond = lambda *given: told.append(given[2])  # type: ignore[method-assign] # to listen in
+    served.gives(NotOwner("no"))
+    program.call()
+    network.let_arrive()
+    assert told == [to_reply(group(1), NotOwner("no"))]
 
 
 def test_a_path_of_its_own() -> None:
@@ -524,6 +542,14 @@ def test_as_many_stamps_are_remembered_as_the_limits_say() -> None:
     assert list(callers) == [OTHER.address]
 
 
+def test_of_all_callers_together_too() -> None:
+    network, served, program = started(limits=ServiceLimits(stamps_in_all=3))
+    for _ in range(2):
+        program.ask()
+        Program(network, OTHER).ask()
+    assert sum(len(each.seen) for each in served.core._target._stamps._callers.values()) <= 3
+
+
 # Too many sessions, connections; the end.
 
 
@@ -690,6 +716,15 @@ def test_a_connection_that_is_not_open_when_it_stops_is_not_waited_for() -> None
     assert served.all_of(Stopped) == [Stopped()]
     network.time += 10
     served.handle_timeout()  # and nothing arrives
+    assert len(served.core._framing) == 0
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_client_that_goes_away_is_heard_to(transport: str) -> None:
+    _, served, program = started(transport, idle_timeout=None)
+    program.ask()
+    assert len(served.core._framing) == 1
+    program.cut()
     assert len(served.core._framing) == 0
 
 

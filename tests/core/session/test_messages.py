@@ -276,10 +276,18 @@ def test_deep_json_data_is_a_protocol_error() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    request = Request(id="i", payload=RequestPayload(operation="o", data="hush"))
-    response = Response(id="i", success=True, payload="hush", auth={"hush": SIGNATURE})
-    batch = Batch(id="b", payload=(request, response))
-    assert "hush" not in repr((request, response, batch))
+    payload, auth = RequestPayload(operation="o", data="hush"), {"hush": SIGNATURE}
+    request = Request(id="i", payload=payload, auth=auth)
+    notification = Notification(id="i", payload=payload, auth=auth)
+    response = Response(id="i", success=True, payload="hush", auth=auth)
+    batch = Batch(id="b", payload=(request, response), auth=auth)
+    assert "hush" not in repr((request, notification, response, batch))
+
+
+def test_a_name_is_not_long() -> None:
+    body: Any = request_of(operation="o")
+    assert refusal(body | {"id": "i" * 255}) is None
+    assert refusal(body | {"id": "i" * 256}) is not None
 
 
 def test_absent_is_not_there() -> None:
