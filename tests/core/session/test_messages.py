@@ -278,7 +278,8 @@ def test_deep_json_data_is_a_protocol_error() -> None:
 def test_secrets_are_not_shown() -> None:
     payload, auth = RequestPayload(operation="o", data="hush"), {"hush": SIGNATURE}
     request = Request(id="i", payload=payload, auth=auth)
-    notification = Notification(id="i", payload=payload, auth=auth)
+    told = NotificationPayload(data="hush")
+    notification = Notification(id="i", payload=told, auth=auth)
     response = Response(id="i", success=True, payload="hush", auth=auth)
     batch = Batch(id="b", payload=(request, response), auth=auth)
     assert "hush" not in repr((request, notification, response, batch))
