@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cg_core import Busy, ProtocolError
+from cg_core import Address, Busy, ProtocolError
 from cg_core.session.handshake import answer_connect, connect_data, session_id_of
 from cg_core.session.messages import ABSENT, Request, Response, from_body
 from cg_core.session.versions import is_compatible
@@ -88,6 +88,18 @@ def test_any_response_is_a_session_or_a_protocol_error(
     else:
         assert success
         assert session_id == "sid2"
+
+
+def test_whose_a_session_is_is_compared_where_it_is_said() -> None:
+    own, other = (Address.from_bytes(bytes([number]) * 20) for number in (1, 2))
+    for peer in (None, own):
+        answer = answer_connect(connect_data("sid"), "own", peer=peer)
+        told = response(answer.payload, answer.session_id)
+        assert session_id_of(told, "sid", own) == "sidown"
+    answer = answer_connect(connect_data("sid"), "own", peer=other)
+    with pytest.raises(ProtocolError, match="another's") as caught:
+        session_id_of(response(answer.payload, answer.session_id), "sid", own)
+    assert caught.value.code == "EDCPSID"
 
 
 def test_who_finds_no_room_is_told_so_as_of_any_error() -> None:

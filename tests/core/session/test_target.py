@@ -406,6 +406,38 @@ def test_a_target_ends_all_sessions() -> None:
     assert len(world.target) == 0
 
 
+def test_a_target_that_ends_waits_for_nobody_who_is_away() -> None:
+    world, _, _ = connected()
+    world.target.transport_lost("first", at(1))
+    world.target.close_all(at(2))
+    world.collect(at(2))
+    assert isinstance(world.told()[-1], SessionClosed)
+    assert len(world.target) == 0
+
+
+def test_a_target_that_ends_lets_go_of_who_comes_back_to_a_session_that_is_gone() -> None:
+    world, client, _ = connected()
+    client.session.transport_lost("first", at(2))
+    world.target = Target(SERVICE, world.random_text)
+    client.open("second", at(3))
+    world.target.close_all(at(3))
+    assert world.target.next_event() == (None, TransportDropped("second"))
+    assert world.target.next_deadline() is None
+
+
+def test_the_messages_of_a_session_say_the_how_manieth_it_is() -> None:
+    world, client, _ = connected()
+    other = Client(world, STRANGER)
+    other.connect("other", at(1))
+    for number, each in enumerate((client, other), 1):
+        world.said.clear()
+        assert each.session.session_id is not None
+        world.target.close(each.session.session_id, at(2))
+        each.flow(at(2))
+        ids = [body["id"] for _, text in world.said if "id" in (body := body_of(text))]
+        assert [id.partition("-")[0] for id in ids] == [str(number)]
+
+
 def test_a_peer_of_another_version_is_told_and_sent_away() -> None:
     world, client, _ = connected()
     body = body_of(client.said[0])
