@@ -274,3 +274,9 @@ def test_nearly_a_hash_is_no_hash(form: str) -> None:
             JoinHash(form.format(digits))
     with pytest.raises(InvalidValue):
         JoinHash("eh1-" + "a" * 63 + "A")
+
+
+def test_what_is_shown_is_compared_with_its_like_alone() -> None:
+    shown = JoinHash("eh1-" + "0" * 64).salted("session")
+    assert shown.__eq__("eh1-" + "0" * 64) is NotImplemented
+    assert (shown == shown.reveal()) is False

@@ -260,6 +260,8 @@ def test_a_rate_is_less_than_one() -> None:
 def test_a_misspelt_property_is_refused_with_what_was_meant() -> None:
     assert "did you mean max_concurrent_jobs?" in str(refused("max_concurent_jobs", 5))
     assert "did you mean join_secret?" in str(refused("join_secert", MARK))
+    for name in ("name", "description", "join_key", "join_hash", "join_address"):
+        assert str(refused(f"{name}s", MARK)).endswith(f"; did you mean {name}?")
     assert "they are commission_rate, " in str(refused("x", 5))
 
 

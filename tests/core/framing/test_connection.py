@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cg_core.errors import NetworkError, ProtocolError
 from cg_core.framing.client import target
-from cg_core.framing.connection import Closed, Opened
+from cg_core.framing.connection import Closed, Opened, TextReceived
 from cg_core.framing.http import HTTPRequest, HTTPResponse
 from cg_core.framing.limits import Limits
 from tests.core.framing.links import (
@@ -234,3 +234,7 @@ def test_a_goodbye_for_which_there_is_no_room_ends_the_connection_all_the_same()
     assert type(closed.error) is NetworkError
     assert client.next_deadline() is None
     assert client.requests_to_send() == []
+
+
+def test_a_text_that_came_is_not_shown() -> None:
+    assert "eh1-" not in repr(TextReceived("eh1-"))

@@ -73,6 +73,7 @@ def test_any_status(status: int) -> None:
         (403, "access is denied"),
         (407, "the HTTP proxy wants credentials"),
         (429, "too much to do"),
+        (499, "is the path of the URL right"),
         (500, "is not well"),
         (502, "is not well"),
         (503, "too much to do"),
