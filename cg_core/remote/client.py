@@ -313,7 +313,7 @@ class RemoteClient:
                 self._answered(self._take(id).call, payload, now, success=success)
             case RequestFailed(id, error):
                 self._failed(self._take(id), error, now)
-            case Located(url):
+            case Located(url):  # pragma: no branch # the last one
                 self._url = url
                 self._end_unsafe(url, now)
 
