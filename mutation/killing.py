@@ -173,17 +173,19 @@ class Killing:
     def _at_import(self, path: Path, code: CodeType) -> Callable[[int], str]:
         module = path.relative_to(_ROOT)
         own_tests = Path("tests/core", *module.parts[1:-1], f"test_{module.name}")
-        seconds = [it for name, it in self._seconds.items() if name.startswith(f"{own_tests}::")]
+        before = sum(
+            seconds for name, seconds in self._seconds.items() if name.startswith(f"{own_tests}::")
+        )
 
         def live(writing: int) -> str:
-            if not 0 < sum(seconds) < self.budget:
+            if not 0 < before < self.budget:
                 return "open"
             for name in list(sys.modules):
                 if name.partition(".")[0] in {"cg_core", "cg_backends", "tests"}:
                     del sys.modules[name]
             sys.meta_path.insert(0, _Importer(".".join(module.with_suffix("").parts), path, code))
             os.write(writing, f"{own_tests}::\n".encode())
-            signal.setitimer(signal.ITIMER_PROF, _SECONDS + _TIMES * sum(seconds))
+            signal.setitimer(signal.ITIMER_PROF, _SECONDS + _TIMES * before)
             with redirect_stdout(io.StringIO()):
                 status = pytest.main([*OPTIONS, "-x", str(own_tests)])
             return "killed" if status else "survived"

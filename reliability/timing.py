@@ -198,12 +198,16 @@ def alone() -> Iterator[Pair]:
     def prove(guess: JoinHash | JoinHashHash) -> bool:
         return guess.proves(held)
 
-    yield from _wrong("JoinHash.proves", prove, right, JoinHash)
+    yield from _pairs_of_hashes("JoinHash.proves", prove, right, JoinHash)
     right = held.salted(_SESSION).reveal()
-    yield from _wrong("JoinHashHash.proves", prove, right, partial(JoinHashHash, _SESSION))
+    yield from _pairs_of_hashes(
+        "JoinHashHash.proves", prove, right, partial(JoinHashHash, _SESSION)
+    )
 
 
-def _wrong(place: str, work: Work, right: str, guess: Callable[[str], object]) -> Iterator[Pair]:
+def _pairs_of_hashes(
+    place: str, work: Work, right: str, guess: Callable[[str], object]
+) -> Iterator[Pair]:
     def pair(classes: str, places: tuple[int, int], *, must_not: bool) -> Pair:
         text = wrong_in(right, *places)
         return Pair(place, classes, work, lambda *which: guess(text(*which)), must_not)
@@ -263,7 +267,7 @@ def _calls(place: str, call: Work, right: str, session_id: str) -> Iterator[Pair
     def no_such_key_or_wrong(which: int, choice: random.Random) -> AddJob:
         return request(wrong(which, choice), _KEY if which else f"{_KEY} no")
 
-    yield from _wrong(place, call, right, request)
+    yield from _pairs_of_hashes(place, call, right, request)
     yield Pair(place, "credentials missing, wrong", call, missing_or_wrong, must_not=False)
     yield Pair(place, "no such join key, wrong hash", call, no_such_key_or_wrong, must_not=False)
 

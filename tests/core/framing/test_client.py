@@ -297,10 +297,10 @@ def test_a_refused_request_of_a_known_connection_is_a_connection_lost(which: int
     assert type(closed.error) is NetworkError
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["post", "poll"])
-def test_a_failed_request_closes_with_its_error(which: int) -> None:
+@pytest.mark.parametrize("which", [None, 0, 1], ids=["handshake", "post", "poll"])
+def test_a_failed_request_closes_with_its_error(which: int | None) -> None:
     client = polling()
-    request = begun(client)[which]
+    (request,) = client.requests_to_send() if which is None else (begun(client)[which],)
     error = NetworkError("connection refused")
     client.request_failed(request, error)
     (closed,) = events_of(client)

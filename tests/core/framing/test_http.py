@@ -69,7 +69,5 @@ def test_a_refusal_says_why(code: int) -> None:
 def test_a_browser_may_send_the_headers_that_it_asks_for(asked: str | None) -> None:
     headers = () if asked is None else (("access-control-request-headers", asked),)
     allowed = dict(preflight(HTTPRequest("OPTIONS", "/", headers)).headers)
-    told = {} if asked is None else {"Access-Control-Allow-Headers": asked}
-    assert {
-        name: allowed[name] for name in allowed if name.startswith("Access-Control-Allow-H")
-    } == told
+    assert allowed.get("Access-Control-Allow-Headers") == asked
+    assert ("Access-Control-Allow-Headers" in allowed) == (asked is not None)

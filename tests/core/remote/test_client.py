@@ -361,6 +361,16 @@ def test_an_idle_session_is_closed_in_time_and_the_next_call_opens_another(trans
     assert network.kinds() == [transport, transport]
 
 
+def test_the_ids_of_messages_begin_with_the_number_of_their_session() -> None:
+    network, program = started(idle_timeout=1)
+    for number in (1, 2, 3):
+        program.notes.clear()
+        program.ask()
+        network.run(5)
+        ids = [note.split()[3] for note in program.notes if note.startswith("> request ")]
+        assert {id.partition("-")[0] for id in ids} == {str(number)}
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_session_with_an_open_call_is_never_idle(transport: str) -> None:
     network, program = started(transport, idle_timeout=1)
@@ -483,16 +493,6 @@ def test_after_a_lapse_who_did_not_listen_asks_for_a_sign_of_life_before_it_sign
     else:
         assert error == 2
         assert network.acted_on == {"group 1": 1, "group 2": 1}
-
-
-def test_the_messages_of_a_session_say_the_how_manieth_it_is() -> None:
-    network, program = started(idle_timeout=1)
-    for number in (1, 2, 3):
-        program.notes.clear()
-        program.ask()
-        network.run(5)
-        ids = [note.split()[3] for note in program.notes if note.startswith("> request ")]
-        assert {id.partition("-")[0] for id in ids} == {str(number)}
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

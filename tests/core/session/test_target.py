@@ -425,7 +425,7 @@ def test_a_target_that_ends_lets_go_of_who_comes_back_to_a_session_that_is_gone(
     assert world.target.next_deadline() is None
 
 
-def test_the_messages_of_a_session_say_the_how_manieth_it_is() -> None:
+def test_the_ids_of_messages_begin_with_the_number_of_their_session() -> None:
     world, client, _ = connected()
     other = Client(world, STRANGER)
     other.connect("other", at(1))
