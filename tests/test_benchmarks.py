@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,11 @@ def test_a_quick_run_gives_every_figure(tmp_path: Path) -> None:
     for subject in report.subjects:
         found = subject.figures or subject.breakdowns
         assert found or (subject.name in OF_NODE and not with_node), subject.name
-        assert all(each.value > 0 and each.ratio > 0 for each in subject.figures)
+        for each in subject.figures:
+            # What one process takes beyond another can be less than nothing, where others run too.
+            least = -math.inf if ", beyond " in each.work else 0
+            assert each.value > least, each
+            assert each.ratio > least, each
     drawn = {name for name, _ in drawings(report)}
     assert drawn.issuperset(PLOTS)
     assert drawn.issuperset(("time_of_a_call", "calls_a_second")) or not with_node
