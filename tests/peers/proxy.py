@@ -156,7 +156,7 @@ class Carried:
                 self._link._connect(self)
         else:
             client.transport.resume_reading()
-            self._follow_plan()
+            self._follow(self._plan())
             if self._broken is not None:
                 self._cut(self._broken)
 
@@ -176,21 +176,20 @@ class Carried:
     def _pass_on(self, direction: Direction, data: bytes) -> None:
         if direction in self._silent:
             return
-        plan = self._plan()
+        plan = self._plan()  # once: who is told something may make another, for the next byte
         if plan is not None and plan.direction is direction:
             data = data[: max(0, plan.after - self.carried(direction))]
         self._count[direction] += len(data)
         if self._link.keeps_data:
             self._data[direction] += data
         self._ends[direction].transport.write(data)
-        self._follow_plan()
+        self._follow(plan)
 
     def _plan(self) -> Cut | Stall | None:
         plan = self._link.plans.get(self.number)
         return None if isinstance(plan, Refuse) else plan
 
-    def _follow_plan(self) -> None:
-        plan = self._plan()
+    def _follow(self, plan: Cut | Stall | None) -> None:
         if plan is None or self.carried(plan.direction) < plan.after:
             return
         self.is_struck = True

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from unittest.mock import patch
 
 import h11
 import httpx
@@ -294,6 +295,23 @@ def test_a_plan_may_come_later() -> None:
         link.plans[0] = Cut(TO_SERVER, link.connections[0].carried(TO_SERVER) + 2)
         pair.client.sendall(b"defgh")
         assert all_of(pair.server) == b"de"
+
+
+def test_a_plan_made_at_once_by_who_got_a_byte_is_for_the_next_one() -> None:
+    with one_connection() as (pair, link):
+        end = link.connections[0]._ends[TO_CLIENT]
+        write = end.transport.write
+
+        def write_and_plan(data: bytes) -> None:
+            write(data)
+            link.plans[0] = Cut(TO_CLIENT, link.connections[0].carried(TO_CLIENT))
+
+        with patch.object(end, "transport", wraps=end.transport, write=write_and_plan):
+            pair.server.sendall(b"abc")
+            assert exactly(pair.client, 3) == b"abc"
+            pair.client.sendall(b"defgh")
+            assert exactly(pair.server, 5) == b"defgh"
+            assert all_of(pair.server) == all_of(pair.client) == b""
 
 
 @pytest.mark.parametrize("reset", [False, True])
