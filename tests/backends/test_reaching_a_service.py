@@ -70,8 +70,9 @@ def caller(backend: str) -> Iterator[Caller]:
 
 
 def works(groups: Client) -> bool:
-    """A call through and back."""
-    return groups.list_groups() == ()
+    """A call through and back; the client is closed, while there is whom to tell."""
+    with groups:
+        return groups.list_groups() == ()
 
 
 def fault_of(groups: Client) -> ComputeGroupsError:
@@ -242,10 +243,10 @@ def test_the_identity_that_dcp_keeps(
         with pytest.raises(InvalidValue, match="save_identity"):
             caller.connect(peer.url, identity=None).list_groups()
         save_identity(BOB, tmp_path / "id.keystore")
-        groups = caller.connect(peer.url, identity=None)
-        groups.create("farm")
-        (group,) = groups.list_groups()
-        assert group.owner == BOB.address
+        with caller.connect(peer.url, identity=None) as groups:
+            groups.create("farm")
+            (group,) = groups.list_groups()
+            assert group.owner == BOB.address
 
 
 @pytest.mark.parametrize("name", ["identity", "join_identity"])
@@ -357,6 +358,7 @@ def test_our_clock_is_off(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> No
             clock = type("Clock", (), {"time": lambda: real() - 3600, "monotonic": time.monotonic})
             monkeypatch.setattr(each, "time", clock)
         error = fault_of(groups)
+        groups.close()
     assert isinstance(error, Refused)
     assert error.code == "EEXPIRED"
     assert "-3600 s off" in str(error)
